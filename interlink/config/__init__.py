@@ -1,0 +1,1 @@
+"""Settings and inventory: the only package that reads them from files and environment, and that knows YAML."""

@@ -1,0 +1,1 @@
+"""What runs pods: each driver ships what `bundle` made and reads what the host answers."""

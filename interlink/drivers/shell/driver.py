@@ -1,0 +1,197 @@
+"""The shell driver: each pod is a supervisor in a session of its own, launched over one connection.
+
+A create is one remote script with the bundle on its stdin; a listing of all pods is one; a feed is one
+channel. Sequence, restarts, deadlines and stops go on without us. A delete that outlasts `_PATIENCE`
+goes on by itself on the host, and raises Unavailable until it is repeated after the end.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import replace
+from threading import Lock
+
+from interlink import errors
+from interlink.bundle import job, tar
+from interlink.bundle.files import layout
+from interlink.drivers.shell import records, scripts
+from interlink.drivers.shell import usage as used
+from interlink.drivers.shell.logstream import ShellLog, arguments
+from interlink.model.driver import Created, HostFacts, Listing, LogQuery, LogStream, Ping, Volumes
+from interlink.model.host import Host
+from interlink.model.pod import PodRef, PodRequest
+from interlink.model.status import PodStatus
+from interlink.model.usage import HostUsage
+from interlink.remote import facts, usage
+from interlink.remote.connection import Connection, Result
+
+_PATIENCE = 2.0  # seconds that a delete waits on the host before it says "still stopping"
+_POLL = 0.05  # seconds between its looks there
+_BATCH = 1000  # pods in one observation: their names travel in the script
+# How tar and the shell say it; GNU tar has words of its own for a file that was cut short.
+_DISK_FULL = ("No space left on device", "quota exceeded", "Wrote only")
+
+
+class ShellDriver:
+    """Runs pods as processes of one host; satisfies `model.driver.HostDriver`. Thread-safe."""
+
+    def __init__(self, host: Host, connection: Connection, server_id: str) -> None:
+        self._host, self._connection = host, connection
+        self._place = scripts.Place(host.root, server_id)
+        self._ignore = tuple(str(path) for path in host.get("interlink_ignore"))
+        self._prepared = False
+        self._lock = Lock()
+
+    @property
+    def kind(self) -> str:
+        return "shell"
+
+    def check(self, request: PodRequest) -> None:
+        """Refuse what a process cannot honour; no I/O."""
+        job.compile_pod(request, self._ignore)
+
+    def create(self, request: PodRequest) -> Created:
+        """Launch the pod, or find it launched already."""
+        archive = tar.pack(job.compile_pod(request, self._ignore))
+        uid = request.pod.uid
+        answer = self._call("il_create", uid, stdin=archive).text.strip()
+        word, _, message = answer.partition(" ")
+        match word:
+            case "new" | "existing" | "deleted":
+                return Created(uid, uid, word)
+            case "failed":
+                raise self._failure(message)
+        raise errors.OutcomeUnknown(f"{self._host.name}: no clear answer to the create of {uid}: {answer!r}")
+
+    def delete(self, pod: PodRef, grace: int | None = None) -> PodStatus | None:
+        """Stop and remove the pod; Unavailable while it still stops (repeat), then its final status."""
+        uid = scripts.checked(pod.uid, "pod's uid")
+        tries, keep = round(_PATIENCE / _POLL), int(self._host.get("interlink_keep_log_bytes"))
+        minutes = -(-int(self._host.get("interlink_keep_seconds")) // 60)
+        seconds = "-" if grace is None else str(max(grace, 0))
+        result = self._call("il_delete", uid, seconds, str(tries), str(keep), str(minutes))
+        verdict, _, rest = result.text.partition("\n")
+        if verdict == "stopping":
+            raise errors.Unavailable(f"{self._host.name}: pod {pod.name or uid} is still stopping")
+        if verdict != "gone":
+            raise errors.OutcomeUnknown(f"{self._host.name}: no clear answer to the delete of {uid}: {verdict!r}")
+        return records.read(rest).pods.get(uid)
+
+    def status(self, pods: Collection[PodRef] | None = None) -> list[PodStatus]:
+        """Observe now; the server asks its watch instead."""
+        if pods is None:
+            return list(self.listing().pods.values())
+        found: dict[str, PodStatus] = {}
+        for reading in self._readings([pod.uid for pod in pods]):
+            found |= {uid: status for uid, status in reading.pods.items() if uid not in reading.kept}
+        return [found[pod.uid] for pod in pods if pod.uid in found]
+
+    def logs(self, query: LogQuery) -> LogStream:
+        """Open a container's log, live or kept."""
+        scripts.checked(query.pod.uid, "pod's uid")
+        self._ready()
+        script = self._place.call("il_log", *arguments(query), logs=True)
+        return ShellLog(self._connection.stream(script), query)
+
+    def ping(self) -> Ping:
+        """Answer what the host offers; Unavailable if it cannot be used."""
+        self.prepare()
+        found = self.facts()
+        offered = {
+            "cpu": None if found.cpus is None else f"{found.cpus:g}",
+            "memory": None if found.memory is None else str(found.memory),
+            "pods": self._host.get("interlink_pods"),
+        }
+        capacity = {**offered, **(self._host.get("interlink_capacity") or {})}
+        return Ping(resources={name: str(amount) for name, amount in capacity.items() if amount is not None})
+
+    def update(self, pod: PodRef, volumes: Volumes) -> None:
+        """Swap the files of volumes under a live pod, each by one rename."""
+        uid = scripts.checked(pod.uid, "pod's uid")
+        stamp = f"..{time.time_ns()}"
+        names = [scripts.checked(name, "volume's name") for name in volumes]
+        entries = [entry for name in names for entry in tar.under(name, layout(volumes[name], stamp))]
+        answer = self._call("il_update", uid, stamp, *names, stdin=tar.pack(entries)).text.strip()
+        if answer != "ok":
+            raise errors.NotFound(f"{self._host.name}: pod {pod.name or uid} has no live volume {answer[5:]!r}")
+
+    def prepare(self) -> None:
+        """Make the directory; cheap if it is there."""
+        self._judge(self._connection.run(self._place.call("il_prepare")))
+        self._prepared = True
+
+    def listing(self) -> Listing:
+        """Observe all pods of this server id."""
+        reading = records.read(self._call("il_list").text)
+        return Listing(reading.time, reading.pods)
+
+    def observe(self, uids: Collection[str]) -> Listing:
+        """Observe these pods; of deleted ones the final status."""
+        readings = self._readings(list(uids))
+        if not readings:
+            return Listing(records.read("").time, {})
+        return Listing(readings[-1].time, {uid: s for reading in readings for uid, s in reading.pods.items()})
+
+    @contextmanager
+    def changes(self) -> Iterator[Iterator[frozenset[str]]]:
+        """Follow the file to which every supervisor adds a line when its pod has changed."""
+        self._ready()
+        with closing(self._connection.stream(self._place.call("il_feed"))) as stream:
+            lines = _lines(iter(stream))
+            next(lines)  # the first sign of life: from here on nothing is missed
+            yield lines
+
+    def facts(self) -> HostFacts:
+        """Gather what the host is and has."""
+        return replace(facts.gather(self._host, self._connection), engine="process", engine_version="")
+
+    def stats(self) -> HostUsage:
+        """Read what the host and the processes of pods have used, whatever server's they are."""
+        result = self._connection.run(usage.script() + scripts.stats())
+        self._judge(result)
+        return used.parse(result.text)
+
+    def _readings(self, uids: list[str]) -> list[records.Reading]:
+        known = [uid for uid in uids if scripts.is_name(uid)]
+        batches = [known[start : start + _BATCH] for start in range(0, len(known), _BATCH)]
+        return [records.read(self._call("il_list", *batch).text) for batch in batches]
+
+    def _ready(self) -> None:
+        with self._lock:
+            if not self._prepared:
+                self.prepare()
+
+    def _call(self, verb: str, *words: str, stdin: bytes = b"") -> Result:
+        """Run one of our functions; make its directory first if the host has not got it."""
+        script = self._place.call(verb, *words)
+        result = self._connection.run(script, stdin=stdin)
+        if result.code == scripts.UNPREPARED:
+            self.prepare()
+            result = self._connection.run(script, stdin=stdin)
+        self._judge(result)
+        return result
+
+    def _judge(self, result: Result) -> None:
+        """Raise what an exit code of our scripts means."""
+        if result.truncated:
+            raise errors.OutcomeUnknown(f"{self._host.name}: the answer is longer than what is read of it")
+        if result.code in (scripts.UNPREPARED, scripts.NOT_WRITTEN):
+            raise errors.EngineUnavailable(f"{self._host.name}: {result.error_text}")
+        if result.code:
+            text = result.error_text or "our script failed"
+            raise errors.CommandFailed(f"{self._host.name}: {text}", code=result.code, stderr=text)
+
+    def _failure(self, message: str) -> errors.LaunchFailed:
+        full = any(sign in message for sign in _DISK_FULL)
+        return errors.LaunchFailed("OutOfDisk" if full else "LaunchFailed", f"{self._host.name}: {message}")
+
+
+def _lines(chunks: Iterator[bytes]) -> Iterator[frozenset[str]]:
+    """Yield the UIDs of each piece of the feed; an empty piece is a sign of life."""
+    rest = b""
+    for chunk in chunks:
+        *whole, rest = (rest + chunk).split(b"\n")
+        if whole:
+            yield frozenset(line.decode("ascii", "replace") for line in whole if line)

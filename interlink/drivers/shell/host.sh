@@ -1,0 +1,256 @@
+# What the shell driver does on its host. Every script is this file and one call: `il_at ROOT SERVER`, then the verb.
+# In ROOT/SERVER: pods/UID (bundles), gone/UID (tombstones), kept/UID (records of deleted pods), feed
+# (a line with the UID for every change of a pod). POSIX sh with coreutils; dash, bash, busybox.
+set -u
+umask 077
+il_tab='	'
+
+# il_at ROOT SERVER: set the directory of this server id.
+il_at() {
+	case $1 in
+	'~') il_root=$HOME ;;
+	'~/'*) il_root=$HOME/${1#'~/'} ;;
+	*) il_root=$1 ;;
+	esac
+	il_root=$il_root/$2
+}
+
+# il_enter: go there; it is not there before `il_prepare`.
+il_enter() { cd "$il_root" || exit 69; }
+
+il_prepare() {
+	mkdir -p "$il_root/pods" "$il_root/gone" "$il_root/kept" && cd "$il_root" && : >>feed || exit 69
+	[ "$(wc -c <feed)" -lt 1048576 ] || mv feed feed.old
+	find pods -mindepth 1 -maxdepth 1 -name '.*' -mmin +60 -exec rm -rf {} +
+}
+
+# --- who supervises
+
+# il_alive PID BIRTH: this very process exists and is no zombie.
+il_alive() {
+	il_line=
+	read -r il_line 2>/dev/null <"/proc/$1/stat" || return 1
+	set -- "$2" ${il_line##*') '}
+	[ "$2" != Z ] && [ "${21}" = "$1" ]
+}
+
+# il_look UID: set il_pid, il_birth, il_over from the pod's record, or from its claim while it has none.
+il_look() {
+	il_pid='' il_birth='' il_over=''
+	if IFS=$il_tab read -r il_word il_word il_word il_pid il_birth il_word il_word il_word il_over il_word \
+		2>/dev/null <"pods/$1/status"; then return; fi
+	il_line=$(readlink "pods/$1/claim") && set -- $il_line && il_pid=$1 il_birth=$2
+}
+
+il_supervised() { il_look "$1" && [ -n "$il_pid" ] && il_alive "$il_pid" "$il_birth"; }
+
+# il_check UID: find out whether a pod that is not over has lost its supervisor.
+il_check() {
+	[ ! -e "pods/$1/lost" ] || return 0
+	il_supervised "$1" && return
+	[ -n "$il_pid" ] && [ "$il_over" != yes ] || return 0
+	il_look "$1" # it may have written its last record meanwhile
+	[ "$il_over" = yes ] || il_lose "$1"
+}
+
+# il_lose UID: nobody will restart or stop these containers any more: end what is left, and say so.
+il_lose() {
+	il_scour "$1"
+	printf 'lost\t%s\t%s\n' "$1" "$(date +%s)" >"pods/$1/lost.$$" && mv -f "pods/$1/lost.$$" "pods/$1/lost"
+	rm -rf "pods/$1/start" "pods/$1/volumes"
+	echo "$1" >>feed
+}
+
+# il_scour UID: kill what carries the pod's mark in its environment, until nothing does.
+il_scour() {
+	il_n=0
+	while [ "$il_n" -lt 50 ]; do
+		il_left=
+		for il_file in $(grep -lsFz "IL_CONTAINER=$1/" /proc/[0-9]*/environ); do
+			il_file=${il_file#/proc/}
+			kill -KILL "${il_file%%/*}" 2>/dev/null && il_left=yes
+		done
+		[ -n "$il_left" ] || return 0
+		il_n=$((il_n + 1))
+		[ "$il_n" -lt 3 ] || sleep 0.1
+	done
+}
+
+# --- create
+
+# il_create UID <tar: prints new, existing, deleted, or "failed MESSAGE".
+il_create() {
+	[ ! -e "gone/$1" ] || { echo deleted; return; }
+	il_new=existing
+	if [ ! -d "pods/$1" ]; then
+		il_unpack "$1" || return 0
+	fi
+	if [ ! -e "gone/$1" ] && [ ! -L "pods/$1/claim" ]; then
+		setsid sh "pods/$1/supervisor.sh" "pods/$1" </dev/null >>"pods/$1/supervisor.log" 2>&1 &
+	fi
+	il_await "$1"
+}
+
+# The rename is the claim: whoever comes second finds the pod there.
+il_unpack() {
+	il_dir=$(mktemp -d pods/.new.XXXXXX 2>&1) || { echo "failed $il_dir"; return 1; }
+	if ! il_line=$(tar -xpf - -C "$il_dir" 2>&1); then
+		rm -rf "$il_dir"
+		echo "failed $il_line" | tr '\n' ' '
+		return 1
+	fi
+	if mv -T "$il_dir" "pods/$1" 2>/dev/null; then il_new=new; else rm -rf "$il_dir"; fi
+}
+
+# Wait until the supervisor has recorded the pod. If a delete came between, nothing may stay.
+il_await() {
+	il_n=0
+	until [ -e "pods/$1/status" ]; do
+		if [ -e "gone/$1" ]; then break; fi
+		if [ "$il_n" -ge 250 ] || [ ! -d "pods/$1" ]; then
+			echo "failed the supervisor does not start: $(tail -n 3 "pods/$1/supervisor.log" 2>&1)" | tr '\n' ' '
+			return
+		fi
+		sleep 0.04
+		il_n=$((il_n + 1))
+	done
+	[ -e "gone/$1" ] || { echo "$il_new"; return; }
+	il_remove "$1" 0 100 0 >/dev/null
+	echo deleted
+}
+
+# --- delete
+
+# il_delete UID GRACE TRIES KEEP_BYTES KEEP_MINUTES: GRACE "-" is the pod's own. Prints stopping (ask again),
+# or gone and the record that is kept.
+il_delete() {
+	: >"gone/$1" || exit 69
+	il_remove "$1" "$2" "$3" "$4" || return 0
+	find kept -mindepth 1 -maxdepth 1 -mmin "+$5" -exec rm -rf {} +
+	find gone -mindepth 1 -maxdepth 1 -mmin +1440 -exec rm -f {} +
+	echo gone
+	cat "kept/$1/facts" "kept/$1/status" "kept/$1/lost" 2>/dev/null
+	:
+}
+
+il_remove() {
+	[ -d "pods/$1" ] || return 0
+	if ! ln -s '0 0 0' "pods/$1/claim" 2>/dev/null; then # else it was never launched, and never will be
+		il_stop "$1" "$2" "$3" || { echo stopping; return 1; }
+		il_check "$1"
+		il_scour "$1"
+		il_keep "$1" "$4"
+	fi
+	mv -T "pods/$1" "pods/.old.$1.$$" 2>/dev/null && rm -rf "pods/.old.$1.$$"
+	echo "$1" >>feed
+}
+
+# il_stop UID GRACE TRIES: tell the supervisor, and see it end within TRIES times 0.05 s.
+il_stop() {
+	il_grace=$2
+	[ "$il_grace" != - ] || il_grace=$(. "./pods/$1/plan" && echo "$grace")
+	il_until=$(($(date +%s) + il_grace)) il_told='' il_n=0
+	read -r il_told 2>/dev/null <"pods/$1/stop"
+	while il_supervised "$1"; do
+		if [ -p "pods/$1/events" ] && [ "${il_told:-$((il_until + 1))}" -gt "$il_until" ]; then
+			echo "stop $il_grace" 1<>"pods/$1/events"
+			il_told=$il_until
+			echo "$il_told" >"pods/$1/stop"
+		fi
+		if [ -n "$il_told" ] && [ "$(date +%s)" -gt $((il_told + 15)) ]; then
+			kill -KILL "$il_pid" # it does not do what it was told
+		fi
+		[ "$il_n" -lt "$3" ] || return 1
+		sleep 0.05
+		il_n=$((il_n + 1))
+	done
+}
+
+# il_keep UID BYTES: the last record, and the end of every log.
+il_keep() {
+	[ -e "pods/$1/status" ] && [ ! -d "kept/$1" ] && il_dir=$(mktemp -d kept/.new.XXXXXX) || return 0
+	printf 'kept\t%s\n' "$1" >"$il_dir/kept"
+	cp "pods/$1/plan" "pods/$1/facts" "pods/$1/status" "$il_dir"
+	[ ! -e "pods/$1/lost" ] || cp "pods/$1/lost" "$il_dir"
+	mkdir "$il_dir/logs"
+	for il_file in "pods/$1/logs"/*; do
+		case $il_file in
+		*.times | *'*') ;;
+		*) il_keep_log "$il_file" "$2" ;;
+		esac
+	done
+	mv -T "$il_dir" "kept/$1" 2>/dev/null || rm -rf "$il_dir"
+}
+
+il_keep_log() {
+	il_cut=$(($(wc -c <"$1") - $2))
+	[ "$il_cut" -gt 0 ] || il_cut=0
+	tail -c +$((il_cut + 1)) "$1" >"$il_dir/logs/${1##*/}"
+	awk -v cut="$il_cut" '$2 > cut { print $1, $2 - cut }' "$1.times" >"$il_dir/logs/${1##*/}.times" 2>/dev/null
+	[ "$il_cut" = 0 ] || echo "$il_cut" >"$il_dir/logs/${1##*/}.cut"
+}
+
+# --- look
+
+# il_list [UID...]: the host's clock, then facts and records of these pods (none given: of all), deleted ones too.
+il_list() {
+	printf 'time\t%s\n' "$(date +%s)"
+	[ $# -gt 0 ] || set -- pods/*/facts
+	for il_uid; do
+		il_uid=${il_uid#pods/} il_uid=${il_uid%/facts}
+		[ ! -d "pods/$il_uid" ] || il_check "$il_uid"
+	done
+	for il_uid; do
+		il_uid=${il_uid#pods/} il_uid=${il_uid%/facts}
+		if [ -d "pods/$il_uid" ]; then
+			printf '%s\0' "pods/$il_uid/facts" "pods/$il_uid/status" "pods/$il_uid/lost"
+		elif [ -d "kept/$il_uid" ]; then
+			printf '%s\0' "kept/$il_uid/kept" "kept/$il_uid/facts" "kept/$il_uid/status" "kept/$il_uid/lost"
+		fi
+	done | xargs -0 cat 2>/dev/null
+	:
+}
+
+# il_feed: an empty line now and every five seconds; in between the UID of every pod that changes.
+il_feed() {
+	: >>feed
+	il_size=$(wc -c <feed)
+	echo
+	tail -c +$((il_size + 1)) -F feed 2>/dev/null &
+	il_tail=$!
+	trap 'kill $il_tail 2>/dev/null' EXIT
+	while sleep 5 && kill -0 "$il_tail" 2>/dev/null && echo; do :; done
+}
+
+# --- files
+
+# il_update UID STAMP VOLUME... <tar: swap the contents of live volumes. Prints ok, or "none NAME".
+il_update() {
+	il_pod=pods/$1 il_stamp=$2
+	shift 2
+	for il_volume; do
+		[ -L "$il_pod/volumes/$il_volume/..data" ] || { echo "none $il_volume"; return; }
+	done
+	il_dir=$(mktemp -d "$il_pod/.new.XXXXXX") || exit 69
+	if tar -xpf - -C "$il_dir"; then
+		for il_volume; do il_swap "$il_dir/$il_volume" "$il_pod/volumes/$il_volume" || il_stamp=; done
+	else
+		il_stamp=
+	fi
+	rm -rf "$il_dir"
+	[ -n "$il_stamp" ] || exit 73
+	echo ok
+}
+
+# il_swap NEW OLD: contents first, then the one rename that everybody sees, then the names.
+il_swap() {
+	il_old=$(readlink "$2/..data")
+	mv -T "$1/$il_stamp" "$2/$il_stamp" && mv -T "$1/..data" "$2/..data" || return
+	for il_file in "$1"/* "$1"/.[!.]*; do
+		[ ! -L "$il_file" ] || mv -f "$il_file" "$2/"
+	done
+	for il_file in "$2"/* "$2"/.[!.]*; do
+		[ ! -L "$il_file" ] || [ -e "$il_file" ] || rm -f "$il_file"
+	done
+	rm -rf "${2:?}/${il_old:?}"
+}

@@ -1,0 +1,58 @@
+"""The scripts that the driver sends: our files of shell functions, and one call. Pure."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+
+from interlink.errors import InvalidPod
+from interlink.remote import shell
+
+UNPREPARED = 69  # exit code: the directory is not there, or cannot be written
+NOT_WRITTEN = 73  # exit code: the disk is full, or a quota is exceeded
+
+_NAME = re.compile(r"[A-Za-z0-9][-A-Za-z0-9_.]{0,127}")
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where on the host everything of one server id lies."""
+
+    root: str
+    server_id: str
+
+    def __post_init__(self) -> None:
+        checked(self.server_id, "server id")
+
+    def call(self, verb: str, *words: str, logs: bool = False) -> str:
+        """Return the script that goes to the place and calls one function of ours."""
+        enter = ["il_prepare"] if verb == "il_prepare" else ["il_enter", shell.join([verb, *words])]
+        parts = [
+            _source("host.sh"),
+            _source("logs.sh") if logs else "",
+            shell.join(["il_at", self.root, self.server_id]),
+        ]
+        return "\n".join([*parts, *enter, ""])
+
+
+def stats() -> str:
+    """Return the script that prints what processes of pods use; it needs remote/usage.sh before it."""
+    return _source("stats.sh")
+
+
+def checked(name: str, what: str) -> str:
+    """Return a name that becomes part of a path on the host, if it is harmless; InvalidPod otherwise."""
+    if not is_name(name):
+        raise InvalidPod(f"{name!r} cannot be a {what}")
+    return name
+
+
+def is_name(name: str) -> bool:
+    return _NAME.fullmatch(name) is not None
+
+
+@cache
+def _source(name: str) -> str:
+    return resources.files("interlink.drivers.shell").joinpath(name).read_text()

@@ -1,0 +1,1 @@
+"""The nouns: quantities, pods, statuses, hosts, the Driver protocol. Standard library only, no I/O."""

@@ -1,0 +1,21 @@
+"""Quoting for a POSIX shell; pure."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable
+
+
+def quote(word: str) -> str:
+    """Return `word` as exactly one word of a POSIX shell.
+
+    Raises ValueError for NUL, which no argument can carry.
+    """
+    if "\0" in word:
+        raise ValueError("a NUL byte cannot be passed to a command")
+    return shlex.quote(word)
+
+
+def join(argv: Iterable[str]) -> str:
+    """Return an argument list as a shell command line."""
+    return " ".join(quote(word) for word in argv)

@@ -1,0 +1,31 @@
+"""The invoke tasks that the command `interlink` and the checkout's `inv` share."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from invoke.collection import Collection
+from invoke.tasks import Task
+
+from interlink.tasks import hosts, kubelet, pods, server
+from interlink.tasks.run import run
+
+
+def namespace() -> Collection:
+    """Return all tasks of the product as one collection."""
+    root = Collection()
+    root.add_task(run)
+    root.add_task(server.serve)
+    root.add_task(server.sidecar)
+    root.add_collection(_group("server", server.ready))
+    root.add_collection(_group("kubelet", kubelet.serve, kubelet.drain, kubelet.forget))
+    root.add_collection(_group("hosts", hosts.list_hosts, hosts.ping, hosts.facts, hosts.trust))
+    root.add_collection(_group("pods", pods.list_pods, pods.show, pods.logs, pods.delete))
+    return root
+
+
+def _group(name: str, *tasks: Task[Any]) -> Collection:
+    group = Collection(name)
+    for task in tasks:
+        group.add_task(task)
+    return group

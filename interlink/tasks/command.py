@@ -1,0 +1,44 @@
+"""`@command`: an invoke task whose user's mistakes end in one line and an exit code, never in a traceback."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any, cast
+
+from invoke.exceptions import Exit
+from invoke.tasks import Task, task
+
+from interlink import errors
+
+
+def exit_code(error: errors.InterlinkError) -> int:
+    """2 for bad input, 3 for "outcome unknown", 1 for everything else (decisions on `interlink run`)."""
+    match error:
+        case errors.InputError():
+            return 2
+        case errors.OutcomeUnknown():
+            return 3
+        case _:
+            return 1
+
+
+def command(**options: Any) -> Callable[[Callable[..., Any]], Task[Any]]:
+    """Make an invoke task; `options` are those of `invoke.task`.
+
+    Works the same under `interlink` and under `inv`, which knows nothing of our errors.
+    """
+
+    def wrap(function: Callable[..., Any]) -> Task[Any]:
+        @functools.wraps(function)
+        def run(*args: Any, **kwargs: Any) -> Any:
+            try:
+                return function(*args, **kwargs)
+            except errors.InterlinkError as error:
+                raise Exit(f"interlink: {error}", code=exit_code(error)) from error
+            except KeyboardInterrupt:
+                raise Exit("interlink: interrupted", code=130) from None
+
+        return cast("Task[Any]", task(run, **options))
+
+    return wrap

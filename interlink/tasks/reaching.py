@@ -1,0 +1,66 @@
+"""Which Composition a command speaks to: a server by `--server`, else one embedded in this process."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from types import FrameType
+
+from interlink import compose
+from interlink.client import Client
+from interlink.config import settings as config
+from interlink.errors import InputError
+from interlink.model.driver import Composition, PodRecord
+
+HELP = {
+    "inventory": "inventory file or directory, or host names separated by commas; may be repeated",
+    "limit": "only hosts of this pattern, e.g. 'gpu:!node07'",
+    "server": "URL of a running interLink server, e.g. http://127.0.0.1:3000 or unix:///run/interlink.sock",
+    "token-file": "file with the server's bearer token",
+}
+
+
+@contextmanager
+def composition(
+    server: str, *, inventory: Sequence[str] = (), limit: str = "", token_file: str = "", strict: bool = False
+) -> Iterator[Composition]:
+    """Open what `server` names, or a dispatcher on the inventory with the state of `interlink run`."""
+    settings = config.load({"inventory": list(inventory), "token_file": token_file})
+    if server:
+        if inventory or limit:
+            raise InputError("--server and --inventory exclude each other: the server has an inventory of its own")
+        with closing(Client(server, token_file=settings.token_file)) as client:
+            yield client
+        return
+    role = compose.Role(compose.RUN.name, scope=compose.RUN.scope, strict=strict)
+    with compose.dispatcher(settings, role, limit=limit) as dispatcher:
+        yield dispatcher
+
+
+def find(driver: Composition, name: str) -> PodRecord:
+    """Return the pod of a UID, a name or namespace/name; InputError if there is none, or more than one."""
+    records = driver.pods()
+    found = [r for r in records if name in (r.uid, r.name, f"{r.namespace}/{r.name}")]
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        known = ", ".join(sorted(r.name for r in records)) or "there are none"
+        raise InputError(f"no pod {name!r}; pods: {known}")
+    uids = ", ".join(r.uid for r in found)
+    raise InputError(f"{name!r} stands for {len(found)} pods; name one by its UID: {uids}")
+
+
+@contextmanager
+def polite_signals() -> Iterator[None]:
+    """Treat SIGTERM and SIGHUP like Ctrl-C, so that a stopped run cleans up behind itself."""
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = {s: signal.signal(s, interrupt) for s in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,1 @@
+"""What `interlink run` does between a manifest and an exit code."""

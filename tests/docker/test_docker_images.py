@@ -1,0 +1,72 @@
+"""Images: missing, refused, private; users that runAsNonRoot forbids. All wait, as in Kubernetes."""
+
+from __future__ import annotations
+
+import base64
+import json
+
+import pytest
+
+from interlink.model.status import Phase, PodStatus, Terminated, Waiting
+from tests.contract.support import Box, container, ended
+from tests.docker.support import Place
+from tests.lab.registry import Registry
+
+pytestmark = pytest.mark.lab
+
+
+def _waits(status: PodStatus, *reasons: str) -> bool:
+    state = container(status, "main").state
+    return isinstance(state, Waiting) and state.reason in reasons
+
+
+@pytest.mark.parametrize(
+    ("image", "more", "reasons"),
+    [
+        ("127.0.0.1:9/no/such:1", {}, ("ErrImagePull", "ImagePullBackOff")),
+        ("no-such:1", {"imagePullPolicy": "Never"}, ("ErrImageNeverPull",)),
+        ("Not Valid:1", {}, ("InvalidImageName",)),
+        ("busybox:1.36", {"securityContext": {"runAsNonRoot": True}}, ("CreateContainerConfigError",)),
+        ("lab/named-user:1", {"securityContext": {"runAsNonRoot": True}}, ("CreateContainerConfigError",)),
+    ],
+)
+def test_waiting(place: Place, image: str, more: dict[str, object], reasons: tuple[str, ...]) -> None:
+    with place.rig.run(Box("true", more={"image": image, **more}), Box("true", name="fine")) as run:
+        status = run.until(lambda s: _waits(s, *reasons), " or ".join(reasons))
+        assert status.phase is Phase.PENDING
+        status = run.until(lambda s: isinstance(container(s, "fine").state, Terminated), "the other goes on")
+        assert ended(status, "fine").exit_code == 0
+
+
+def test_image_of_a_private_registry(place: Place, private_registry: Registry) -> None:
+    image = f"{private_registry.address}/lab/busybox:1"
+    config = base64.b64encode(json.dumps(private_registry.docker_config).encode()).decode()
+    secret = {"metadata": {"name": "pull"}, "data": {".dockerconfigjson": config}}
+    box = Box("echo pulled", more={"image": image, "imagePullPolicy": "Always"})
+    with place.rig.run(box) as refused:
+        refused.until(lambda s: _waits(s, "ErrImagePull", "ImagePullBackOff"), "the registry refuses us")
+    with place.rig.run(box, imagePullSecrets=[{"name": "pull"}], secrets=[secret]) as run:
+        assert run.ended().phase is Phase.SUCCEEDED
+        assert run.log() == b"pulled\n"
+
+
+def test_two_secrets_for_one_registry(place: Place, private_registry: Registry) -> None:
+    """The wrong one first: the other is tried too, and neither stays on the host's account."""
+    image = f"{private_registry.address}/lab/busybox:1"
+    wrong = base64.b64encode(b"alice:no longer").decode()
+    configs = {"old": {"auths": {private_registry.address: {"auth": wrong}}}, "new": private_registry.docker_config}
+    secrets = [
+        {"metadata": {"name": name}, "data": {".dockerconfigjson": base64.b64encode(json.dumps(c).encode()).decode()}}
+        for name, c in configs.items()
+    ]
+    box = Box("echo pulled", more={"image": image, "imagePullPolicy": "Always"})
+    names = [{"name": name} for name in configs]
+    for order in (names, names[::-1]):
+        with place.rig.run(box, imagePullSecrets=order, secrets=secrets) as run:
+            assert run.ended().phase is Phase.SUCCEEDED
+
+
+def test_missing_image_comes_later(place: Place, registry: Registry) -> None:
+    image = f"{registry.address}/lab/busybox:1"
+    with place.rig.run(Box("echo here", more={"image": image, "imagePullPolicy": "Always"})) as run:
+        assert run.ended().phase is Phase.SUCCEEDED

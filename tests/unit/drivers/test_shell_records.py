@@ -1,0 +1,94 @@
+"""What a shell host prints, read back; above all what is cut, torn or lost."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from interlink.drivers.shell import records
+from interlink.model.status import Phase, Running, Terminated, Waiting
+
+FACTS = {
+    "uid": "u1", "namespace": "n", "name": "p", "policy": "Never", "grace": 30,
+    "containers": [{"name": "i", "kind": "init", "image": "x"}, {"name": "m", "kind": "main", "image": "y"}],
+}  # fmt: skip
+
+
+def printed(*containers: str, ending: str = "-", over: str = "-", more: str = "", end: str = "end\n") -> str:
+    pod = f"pod\tu1\t7\t100\t5555\tboot\t1700000000\t{ending}\t{over}\t10.0.0.9\n"
+    rows = "".join(f"c\t{index}\t{row}\n" for index, row in enumerate(containers))
+    return f"time\t1700000100\n{json.dumps(FACTS)}\n{pod}{rows}{end}{more}"
+
+
+RUNS = "running\t0\t42\t1700000001\t-\t0\t-\t-\t-"
+NEW = "new\t0\t-\t-\t-\t0\t-\t-\t-"
+ENDED = "ended\t0\t-\t1700000001\t1700000002\t{}\t{}\t-\t{}"
+WELL, BADLY = ENDED.format(0, "Completed", "-"), ENDED.format(3, "Error", "a\tmessage")
+
+
+def test_a_running_pod() -> None:
+    reading = records.read(printed(WELL, RUNS))
+    status = reading.pods["u1"]
+    assert status.phase is Phase.RUNNING
+    assert (status.pod_ip, status.jid) == ("10.0.0.9", "100")
+    assert [type(c.state) for c in status.containers] == [Terminated, Running]
+    assert reading.time.timestamp() == 1700000100
+
+
+def test_a_message_may_hold_tabs() -> None:
+    state = records.read(printed(BADLY, NEW, ending="Failed", over="yes")).pods["u1"].containers[0].state
+    assert isinstance(state, Terminated)
+    assert (state.exit_code, state.message) == (3, "a\tmessage")
+
+
+@pytest.mark.parametrize("text", [printed(WELL, RUNS, end=""), f"{json.dumps(FACTS)}\n"])
+def test_a_torn_record_is_no_evidence(text: str) -> None:
+    status = records.read(text).pods["u1"]
+    assert status.phase is Phase.PENDING
+    assert len(status.containers) == 2
+
+
+def test_a_failed_init() -> None:
+    status = records.read(printed(BADLY, NEW, ending="Failed", over="yes")).pods["u1"]
+    assert status.phase is Phase.FAILED
+    assert status.containers[1].state == Waiting("PodInitializing")
+
+
+def test_an_end_is_not_told_before_it_is_complete() -> None:
+    assert records.read(printed(WELL, WELL, ending="Completed")).pods["u1"].phase is Phase.RUNNING
+    assert records.read(printed(WELL, WELL, ending="Completed", over="yes")).pods["u1"].phase is Phase.SUCCEEDED
+
+
+def test_the_deadline_fails_what_ended_well() -> None:
+    status = records.read(printed(WELL, WELL, ending="DeadlineExceeded", over="yes")).pods["u1"]
+    assert (status.phase, status.reason) == (Phase.FAILED, "DeadlineExceeded")
+
+
+def test_a_lost_supervisor() -> None:
+    status = records.read(printed(WELL, RUNS, more="lost\tu1\t1700000050\n")).pods["u1"]
+    assert (status.phase, status.reason) == (Phase.FAILED, "SupervisorLost")
+    state = status.containers[1].state
+    assert isinstance(state, Terminated)
+    assert (state.exit_code, state.reason) == (137, "ContainerStatusUnknown")
+    assert state.finished_at is not None
+    assert state.finished_at.timestamp() == 1700000050
+
+
+def test_what_had_ended_keeps_its_code_when_the_supervisor_is_lost() -> None:
+    state = records.read(printed(WELL, BADLY, more="lost\tu1\t1700000050\n")).pods["u1"].containers[1].state
+    assert isinstance(state, Terminated)
+    assert state.exit_code == 3
+
+
+def test_back_off_shows_the_attempt_before() -> None:
+    row = "waiting\t1\t-\t1700000001\t1700000002\t3\tError\t4 Error 1 2\t-"
+    only = records.read(printed(WELL, row)).pods["u1"].containers[1]
+    assert isinstance(only.state, Waiting)
+    assert only.state.reason == "CrashLoopBackOff"
+    assert only.last_state is not None
+    assert (only.last_state.exit_code, only.restart_count) == (3, 1)
+
+
+def test_a_lost_line_of_an_unknown_pod_harms_nobody() -> None:
+    assert set(records.read(printed(WELL, RUNS, more="lost\tother\t1\nkept\tother\n")).pods) == {"u1"}
