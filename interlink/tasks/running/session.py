@@ -38,7 +38,7 @@ class Follower:
     record: PodRecord | None = None
     waiting_since: float = 0.0
     pulling: set[str] = field(default_factory=set)
-    created: bool = False
+    asked: bool = False  # its create may have reached whoever keeps the record
     deleting: bool = False
     told: set[str] = field(default_factory=set)
     logs: dict[str, ContainerLog] = field(default_factory=dict)
@@ -79,10 +79,9 @@ class Session:
         watcher.start()
         try:
             for pod in self.pods.values():
-                pod.waiting_since = time.monotonic()
-                self.driver.create(pod.request)
-                pod.created = True
+                self._create(pod)
             code = self._follow()
+            self._leave()
         except KeyboardInterrupt:
             self.tell("interrupted")
             self._clean_up()
@@ -98,13 +97,28 @@ class Session:
             for pod in self.pods.values():
                 for log in pod.logs.values():
                     log.close()
+        return code
+
+    def _create(self, pod: Follower) -> None:
+        """Create the pod. From the call on it may be there, answered or not, unless the answer says that it is not."""
+        pod.waiting_since = time.monotonic()
+        pod.asked = True
+        try:
+            self.driver.create(pod.request)
+        except errors.OutcomeUnknown:
+            raise
+        except errors.InterlinkError:
+            pod.asked = False
+            raise
+
+    def _leave(self) -> None:
+        """Remove the pods at the end, or say how to go on with them."""
         if not self.options.detach:
             self._clean_up()
-        else:
-            for pod in self.pods.values():
-                name = pod.ref.name
-                self.tell(f"{pod.label}goes on; log: interlink pods.logs {name}, remove: interlink pods.delete {name}")
-        return code
+            return
+        for pod in self.pods.values():
+            name = pod.ref.name
+            self.tell(f"{pod.label}goes on; log: interlink pods.logs {name}, remove: interlink pods.delete {name}")
 
     def _follow(self) -> int:
         while not all(p.launched if self.options.detach else p.done for p in self.pods.values()):
@@ -179,7 +193,7 @@ class Session:
 
     def _clean_up(self) -> None:
         """Delete the pods and see them gone, so that nothing of the run stays on the host."""
-        pods = [pod for pod in self.pods.values() if pod.created]
+        pods = [pod for pod in self.pods.values() if pod.asked]
         if self.options.keep:
             for pod in pods:
                 self.tell(f"{pod.label}kept; remove it with: interlink pods.delete {pod.ref.name}")
