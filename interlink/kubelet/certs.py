@@ -83,8 +83,8 @@ def self_signed(names: Names, key: bytes, now: datetime) -> bytes:
     return builder.sign(private, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
 
 
-def signing_request(names: Names, key: bytes) -> dict[str, Any]:
-    """Return a CertificateSigningRequest; the same names and key always give one of the same name."""
+def signing_request(names: Names, key: bytes, signer: str = SIGNER) -> dict[str, Any]:
+    """Return a CertificateSigningRequest; the same names, key and signer always give one of the same name."""
     private = _private(key)
     subject = x509.Name(
         [
@@ -102,9 +102,9 @@ def signing_request(names: Names, key: bytes) -> dict[str, Any]:
     return {
         "apiVersion": "certificates.k8s.io/v1",
         "kind": "CertificateSigningRequest",
-        "metadata": {"name": _request_name(names, private)},
+        "metadata": {"name": _request_name(names, private, signer)},
         "spec": {
-            "signerName": SIGNER,
+            "signerName": signer,
             "request": base64.b64encode(request).decode(),
             "usages": ["digital signature", "server auth"],
         },
@@ -153,11 +153,11 @@ def _common_name(name: str) -> x509.NameAttribute[str]:
         return x509.NameAttribute(NameOID.COMMON_NAME, name, _validate=False)
 
 
-def _request_name(names: Names, private: ec.EllipticCurvePrivateKey) -> str:
+def _request_name(names: Names, private: ec.EllipticCurvePrivateKey, signer: str) -> str:
     public = private.public_key().public_bytes(
         serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
     )
-    said = "\0".join([names.node, *_sorted(names.addresses)]).encode()
+    said = "\0".join([signer, names.node, *_sorted(names.addresses)]).encode()
     return f"interlink-{names.node[:200]}-{hashlib.sha256(public + said).hexdigest()[:10]}"
 
 

@@ -7,6 +7,7 @@ import contextlib
 import logging
 import time
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from aiohttp import web
@@ -37,6 +38,17 @@ class Source(Protocol):
     async def stats(self, node: str) -> NodeUsage | None: ...
 
 
+@dataclass(frozen=True)
+class About:
+    """What a kubelet tells of itself: the settings that /configz shows, and its requests to the API server by kind.
+
+    Nothing secret belongs here.
+    """
+
+    config: Mapping[str, Any] = field(default_factory=dict)
+    requests: Mapping[str, int] = field(default_factory=dict)
+
+
 class Endpoints:
     """The handlers of one node."""
 
@@ -47,10 +59,10 @@ class Endpoints:
         backend: Source,
         *,
         certificate: Certificate,
-        config: Mapping[str, Any],
+        about: About,
     ) -> None:
         self._node, self._pods, self._backend = node, pods, backend
-        self._certificate, self._config = certificate, config
+        self._certificate, self._about = certificate, about
         self._streams: set[asyncio.Task[Any]] = set()
 
     def install(self, app: web.Application) -> None:
@@ -142,14 +154,14 @@ class Endpoints:
     async def metrics(self, request: web.Request) -> web.Response:
         ends = self._certificate.chain.ends
         life = ends.timestamp() - time.time() if ends else None
-        return _metrics(selfmetrics.families(self._jobs(), len(self._streams), life))
+        return _metrics(selfmetrics.families(self._jobs(), len(self._streams), life, self._about.requests))
 
     async def health(self, request: web.Request) -> web.Response:
         return plain(200, "ok")
 
     async def configz(self, request: web.Request) -> web.Response:
         about = {"apiVersion": "kubelet.config.k8s.io/v1beta1", "kind": "KubeletConfiguration"}
-        return _json({"kubeletconfig": {**about, **self._config}})
+        return _json({"kubeletconfig": {**about, **self._about.config}})
 
     async def _usage(self) -> NodeUsage | None:
         async def ask() -> NodeUsage | None:

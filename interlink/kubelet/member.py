@@ -11,11 +11,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
 
+from interlink.kubelet import configz
 from interlink.errors import ConfigError, InterlinkError
 from interlink.kubelet.auth import Callers
 from interlink.kubelet.backend import Backend, Listener
 from interlink.kubelet.cache import Cache
 from interlink.kubelet.certs import Names
+from interlink.kubelet.endpoints import About
 from interlink.kubelet.conditions import AWAY_SECONDS, View
 from interlink.kubelet.events import Recorder
 from interlink.kubelet.gated import GatedBackend
@@ -230,9 +232,9 @@ class _Turn:
     async def _listening(self) -> KubeletServer:
         """Return a server on the first port that is free."""
         house, name = self._member.house, self._member.name
-        served = Served(name, self._pods.store, self.backend)
         first = house.serving.port
         for port in range(first, min(first + PORTS, 65536)):
+            served = Served(name, self._pods.store, self.backend, self._about(port))
             listen = Listen(house.serving.listen, port)
             server = KubeletServer(served, self._kube, house.callers, self._certificate(), listen)
             try:
@@ -246,13 +248,18 @@ class _Turn:
             return server
         raise ConfigError(f"no port from {first} on is free for the kubelet API of {name}")
 
+    def _about(self, port: int) -> About:
+        house, record = self._member.house, self._member.record
+        identity = replace(house.identity, name=self._member.name, port=port)
+        return About(configz.configuration(identity, record, house.serving), house.kube.requests)
+
     def _certificate(self) -> Certificate:
         serving, house = self._member.house.serving, self._member.house
         if serving.cert_file and serving.key_file:
             return GivenFiles(serving.cert_file, serving.key_file)
         names = Names(self._member.name, (house.identity.address,))
         if serving.signer:
-            return Signed(names, house.state, self._kube)
+            return Signed(names, house.state, self._kube, signer=serving.signer)
         return SelfSigned(names, house.state)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from interlink.kubelet.exposition import Family, Sample
@@ -14,8 +14,13 @@ from interlink.model.status import Running, Terminated
 _STAT = Path("/proc/self/stat")
 
 
-def families(jobs: Iterable[PodRecord], streams: int, certificate_seconds: float | None) -> Iterator[Family]:
-    """Return all families; names are the real kubelet's where it has such a figure."""
+def families(
+    jobs: Iterable[PodRecord], streams: int, certificate_seconds: float | None, requests: Mapping[str, int]
+) -> Iterator[Family]:
+    """Return all families; names are the real kubelet's where it has such a figure.
+
+    `requests` is how many of a kind were sent to the API server, such as "PATCH pods/status".
+    """
     states: Counter[str] = Counter()
     running = 0
     for job in jobs:
@@ -30,6 +35,12 @@ def families(jobs: Iterable[PodRecord], streams: int, certificate_seconds: float
         tuple(Sample(states[state], {"container_state": state}) for state in ("created", "exited", "running")),
     )
     yield Family("interlink_kubelet_log_streams", "gauge", "Logs that are being read", (Sample(streams),))
+    yield Family(
+        "interlink_kubelet_api_requests_total",
+        "counter",
+        "Requests sent to the API server of Kubernetes, by all nodes of the process",
+        tuple(Sample(count, _split(what)) for what, count in sorted(requests.items())),
+    )
     if certificate_seconds is not None:
         said = "Time in seconds until the serving certificate expires; negative if it has"
         yield Family("kubelet_certificate_manager_server_ttl_seconds", "gauge", said, (Sample(certificate_seconds),))
@@ -60,3 +71,8 @@ def _state(state: object) -> str:
     if isinstance(state, Running):
         return "running"
     return "exited" if isinstance(state, Terminated) else "created"
+
+
+def _split(what: str) -> dict[str, str]:
+    method, _, resource = what.partition(" ")
+    return {"method": method, "resource": resource}

@@ -17,7 +17,7 @@ from aiohttp import web
 from interlink.errors import ConfigError, InterlinkError
 from interlink.kubelet import access
 from interlink.kubelet.auth import Api, Callers, Rights
-from interlink.kubelet.endpoints import Endpoints, Source, plain
+from interlink.kubelet.endpoints import About, Endpoints, Source, plain
 from interlink.kubelet.serving import Certificate
 from interlink.kubelet.tls import LiveTls
 
@@ -38,15 +38,12 @@ class Listen:
 
 @dataclass(frozen=True)
 class Node:
-    """What a server serves: a node, its API pods (read anew with each request), the backend that runs them.
-
-    `config` is shown by /configz; nothing secret belongs there.
-    """
+    """What a server serves: a node, its API pods (read anew with each request), the backend that runs them."""
 
     name: str
     pods: Iterable[Mapping[str, Any]]
     backend: Source
-    config: Mapping[str, Any] = field(default_factory=dict)
+    about: About = field(default_factory=About)
 
 
 class KubeletServer:
@@ -56,7 +53,7 @@ class KubeletServer:
         self.certificate = certificate
         self._callers, self._rights = callers, Rights(kube, node.name)
         self._listen = listen
-        self._endpoints = Endpoints(node.name, node.pods, node.backend, certificate=certificate, config=node.config)
+        self._endpoints = Endpoints(node.name, node.pods, node.backend, certificate=certificate, about=node.about)
         self._runner: web.AppRunner | None = None
         self._keeper: asyncio.Task[None] | None = None
 

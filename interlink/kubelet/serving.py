@@ -118,14 +118,16 @@ class SelfSigned:
 
 
 class Signed:
-    """A certificate by the cluster's signer, once somebody has approved the request; self-signed until then.
+    """A certificate by a signer of the cluster, once somebody has approved the request; self-signed until then.
 
     Nothing approves requests by itself: `kubectl certificate approve NAME`, or an approver. The private key of a
     request under way is kept, so that a restart goes on waiting for the same one.
     """
 
-    def __init__(self, names: Names, directory: Path, kube: Api, now: Now = certs.utcnow) -> None:
-        self._names, self._kube, self._now = names, kube, now
+    def __init__(
+        self, names: Names, directory: Path, kube: Api, now: Now = certs.utcnow, *, signer: str = certs.SIGNER
+    ) -> None:
+        self._names, self._kube, self._now, self._signer = names, kube, now, signer
         self._file = directory / f"{names.node}-serving.pem"
         self._next = directory / f"{names.node}-next.key"
         self._meanwhile = SelfSigned(names, directory, now)
@@ -158,7 +160,7 @@ class Signed:
         if not key:
             key = certs.new_key()
             write_private(self._next, key)
-        request = certs.signing_request(self._names, key)
+        request = certs.signing_request(self._names, key, self._signer)
         name = request["metadata"]["name"]
         certificate, refused = await self._answer(name, request)
         await self._forget(name)

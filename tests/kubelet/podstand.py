@@ -140,7 +140,7 @@ class Stand:
 def standing(cluster: Cluster, node: str, namespace: str, make: Callable[[], Backend]) -> Iterator[Stand]:
     """A registered node with heartbeats, and a kubelet that runs its pods."""
     loop = Loop()
-    kubelet = Kubelet(loop, str(cluster.kubeconfig), node, make)
+    kubelet = Kubelet(loop, str(cluster.service_account), node, make)
     try:
         cluster.create("/api/v1/nodes", stub_node(node))
         kubelet.start()

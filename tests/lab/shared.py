@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 
 from tests.lab import images, leftovers, machine, network, place, process, sshd
-from tests.lab.controlplane.cluster import Cluster, prepare
+from tests.lab.controlplane.cluster import Cluster, prepare, prepared_by
 from tests.lab.controlplane.plane import ControlPlane
 from tests.lab.docker import Dockerd
 from tests.lab.hosts import PAUSE_IMAGE, SshHost
@@ -116,11 +116,11 @@ class Lab:
     def _start_kubernetes(self) -> None:
         prepared = self.directory / "kubernetes/prepared"
         self.kubernetes.start()
-        if not prepared.exists():
+        if not prepared.exists() or prepared.read_text() != prepared_by():
             cluster = Cluster(self.kubernetes, prepared.parent)
             prepare(cluster)
             cluster.close()
-            prepared.touch()
+            prepared.write_text(prepared_by())
 
     def status(self) -> dict[str, bool]:
         """Which parts run now."""

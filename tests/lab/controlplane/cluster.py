@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import subprocess
 import time
@@ -19,8 +20,9 @@ from tests.lab.controlplane import programs
 from tests.lab.controlplane.pki import Pair
 from tests.lab.controlplane.plane import Component, ControlPlane
 
-FLOOR = Path(__file__).with_name("floor.yaml")
-ACCOUNT, ACCOUNT_NAMESPACE = "interlink", "interlink"  # of floor.yaml
+DEPLOYED = Path(__file__).parents[3] / "deploy/kustomizations"
+FLOOR = (DEPLOYED / "rbac.yaml", DEPLOYED / "flowschema.yaml")  # what users deploy is what tests run with
+ACCOUNT, ACCOUNT_NAMESPACE = "interlink", "interlink"  # of rbac.yaml
 TOKEN_SECONDS = 86400
 
 Json = dict[str, Any]
@@ -87,7 +89,7 @@ class Cluster:
 
     @cached_property
     def service_account(self) -> Path:
-        """The kubeconfig of a service account with the rights of floor.yaml and no others; its token is in a file."""
+        """The kubeconfig of a service account with the rights of rbac.yaml and no others; its token is in a file."""
         token = self.scratch / "token"
         token.touch(mode=0o600)
         token.write_text(self.token())
@@ -218,8 +220,13 @@ class Cluster:
         return content
 
 
+def prepared_by() -> str:
+    """Name the state in which `prepare` leaves a cluster."""
+    return hashlib.sha256(b"".join(file.read_bytes() for file in FLOOR)).hexdigest()
+
+
 def prepare(cluster: Cluster) -> None:
     """Wait until pods can be made, and grant the floor of rights; may be repeated."""
     cluster.make_namespace("default")
-    cluster.kubectl("apply", "-f", str(FLOOR))
+    cluster.kubectl("apply", *(f"--filename={file}" for file in FLOOR))
     cluster.wait_for(f"/api/v1/namespaces/{ACCOUNT_NAMESPACE}/serviceaccounts/{ACCOUNT}", bool)

@@ -121,6 +121,9 @@ def test_the_name_of_a_request_follows_from_key_and_names() -> None:
     assert name == certs.signing_request(Names("vk-1", ("host.example.org", "10.0.0.7")), key)["metadata"]["name"]
     assert name != certs.signing_request(NAMES, certs.new_key())["metadata"]["name"]
     assert name != certs.signing_request(Names("vk-1", ("10.0.0.8",)), key)["metadata"]["name"]
+    other = certs.signing_request(NAMES, key, "example.org/serving")
+    assert other["metadata"]["name"] != name
+    assert other["spec"]["signerName"] == "example.org/serving"
     assert len(certs.signing_request(Names("n" * 250), key)["metadata"]["name"]) <= 253
 
 

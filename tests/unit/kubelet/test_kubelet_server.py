@@ -14,6 +14,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from interlink.errors import ConnectionLost, HostUnreachable, NotFound, Unsupported
+from interlink.kubelet.endpoints import About
 from interlink.model.usage import ContainerUsage, NodeUsage, PodUsage
 from tests.unit.kubelet.serverkit import Api, Authority, Backend, client, record, serving
 
@@ -239,13 +240,16 @@ def test_figures_and_their_absence(tmp_path: Path) -> None:
 
 
 def test_what_it_says_of_itself(tmp_path: Path) -> None:
+    about = About({"maxPods": 7}, {"PATCH pods/status": 3})
+
     async def main() -> None:
-        async with serving(tmp_path, Api(tokens=TOKENS), Backend(), config={"maxPods": 7}) as server:
+        async with serving(tmp_path, Api(tokens=TOKENS), Backend(), about=about) as server:
             config = json.loads((await answer(server.port, "/configz", token="t"))[1])["kubeletconfig"]
             assert (config["kind"], config["maxPods"]) == ("KubeletConfiguration", 7)
             text = (await answer(server.port, "/metrics", token="t"))[1]
             found = {s.name: s.value for family in text_string_to_metric_families(text) for s in family.samples}
             assert found["kubelet_running_pods"] == 1
+            assert 'interlink_kubelet_api_requests_total{method="PATCH",resource="pods/status"} 3' in text
             assert found["kubelet_certificate_manager_server_ttl_seconds"] > 300 * 86400
             assert found["process_resident_memory_bytes"] > 1 << 20
 
