@@ -19,3 +19,14 @@ def quote(word: str) -> str:
 def join(argv: Iterable[str]) -> str:
     """Return an argument list as a shell command line."""
     return " ".join(quote(word) for word in argv)
+
+
+def path(directory: str) -> str:
+    """Return a path as one word; a leading `~` is the home directory of the user there.
+
+    >>> path("~/.interlink"), path("/srv/a b")
+    ('"$HOME"/.interlink', "'/srv/a b'")
+    """
+    if directory == "~" or directory.startswith("~/"):
+        return '"$HOME"' + (quote(directory[1:]) if directory[1:] else "")
+    return quote(directory)

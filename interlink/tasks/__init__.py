@@ -7,7 +7,7 @@ from typing import Any
 from invoke.collection import Collection
 from invoke.tasks import Task
 
-from interlink.tasks import hosts, kubelet, pods, server
+from interlink.tasks import deploying, hosts, kubelet, pods, server
 from interlink.tasks.run import run
 
 
@@ -15,11 +15,12 @@ def namespace() -> Collection:
     """Return all tasks of the product as one collection."""
     root = Collection()
     root.add_task(run)
+    root.add_task(deploying.deploy)
     root.add_task(server.serve)
     root.add_task(server.sidecar)
     root.add_collection(_group("server", server.ready))
     root.add_collection(_group("kubelet", kubelet.serve, kubelet.drain, kubelet.forget))
-    root.add_collection(_group("hosts", hosts.list_hosts, hosts.ping, hosts.facts, hosts.trust))
+    root.add_collection(_group("hosts", hosts.list_hosts, hosts.ping, hosts.facts, hosts.trust, deploying.prepare))
     root.add_collection(_group("pods", pods.list_pods, pods.show, pods.logs, pods.delete))
     return root
 

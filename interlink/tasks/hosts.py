@@ -14,7 +14,8 @@ from invoke.exceptions import Exit
 
 from interlink.config import inventory as inventories
 from interlink.config import settings
-from interlink.errors import CommandFailed, DeadlineExceeded, HostUnreachable, InputError, LoginRefused
+from interlink.deploy import cures
+from interlink.errors import CommandFailed, InputError
 from interlink.model.driver import HostFacts
 from interlink.model.host import Host
 from interlink.model.login import Login
@@ -33,12 +34,6 @@ _HELP = {
     "json": "print JSON",
     "forks": "how many hosts are asked at a time",
     "timeout": "seconds for each host",
-}
-
-_CURES = {
-    HostUnreachable: "; check ansible_host, ansible_port and whether sshd runs there",
-    LoginRefused: "; check ansible_user and ansible_ssh_private_key_file, and ~/.ssh/authorized_keys there",
-    DeadlineExceeded: "; the host is slow or frozen: look at it, or give it more by --timeout",
 }
 
 
@@ -184,7 +179,7 @@ def _complaints(answer: Answer[Any]) -> Iterable[str]:
     """Errors name their host already; an engine counts only where the inventory asks for the docker driver."""
     if answer.error:
         named = "" if answer.host.name in str(answer.error) else f"host {answer.host.name}: "
-        yield f"{named}{answer.error}{_CURES.get(type(answer.error), '')}"
+        yield f"{named}{answer.error}{cures.cure(answer.error)}"
     elif isinstance(answer.value, HostFacts) and answer.host.driver == "docker" and not answer.value.engine:
         name = str(answer.host.get("interlink_engine"))
         state = answer.value.raw["engines"][name]
