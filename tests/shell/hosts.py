@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from interlink.bundle import job, tar
-from interlink.drivers.shell import records
+from interlink.drivers.supervised import records
 from interlink.model.pod import Pod, PodRequest
 from interlink.model.status import PodStatus
 

@@ -7,31 +7,25 @@ goes on by itself on the host, and raises Unavailable until it is repeated after
 
 from __future__ import annotations
 
-import time
 from collections.abc import Collection, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
-from threading import Lock
 
 from interlink import errors
 from interlink.bundle import job, tar
-from interlink.bundle.files import layout
-from interlink.drivers.shell import records, scripts
 from interlink.drivers.shell import usage as used
-from interlink.drivers.shell.logstream import ShellLog, arguments
+from interlink.drivers.supervised import records, scripts
+from interlink.drivers.supervised.bundles import Bundles, batches
 from interlink.model.driver import Created, HostFacts, Listing, LogQuery, LogStream, Ping, Volumes
 from interlink.model.host import Host
 from interlink.model.pod import PodRef, PodRequest
 from interlink.model.status import PodStatus
 from interlink.model.usage import HostUsage
 from interlink.remote import facts, usage
-from interlink.remote.connection import Connection, Result
+from interlink.remote.connection import Connection
 
 _PATIENCE = 2.0  # seconds that a delete waits on the host before it says "still stopping"
 _POLL = 0.05  # seconds between its looks there
-_BATCH = 1000  # pods in one observation: their names travel in the script
-# How tar and the shell say it; GNU tar has words of its own for a file that was cut short.
-_DISK_FULL = ("No space left on device", "quota exceeded", "Wrote only")
 
 
 class ShellDriver:
@@ -39,10 +33,8 @@ class ShellDriver:
 
     def __init__(self, host: Host, connection: Connection, server_id: str) -> None:
         self._host, self._connection = host, connection
-        self._place = scripts.Place(host.root, server_id)
+        self._bundles = Bundles(host, connection, server_id, functions=scripts.source(__package__, "host.sh"))
         self._ignore = tuple(str(path) for path in host.get("interlink_ignore"))
-        self._prepared = False
-        self._lock = Lock()
 
     @property
     def kind(self) -> str:
@@ -56,22 +48,20 @@ class ShellDriver:
         """Launch the pod, or find it launched already."""
         archive = tar.pack(job.compile_pod(request, self._ignore))
         uid = request.pod.uid
-        answer = self._call("il_create", uid, stdin=archive).text.strip()
+        answer = self._bundles.call("il_create", uid, stdin=archive).text.strip()
         word, _, message = answer.partition(" ")
         match word:
             case "new" | "existing" | "deleted":
                 return Created(uid, uid, word)
             case "failed":
-                raise self._failure(message)
+                raise self._bundles.failure(message)
         raise errors.OutcomeUnknown(f"{self._host.name}: no clear answer to the create of {uid}: {answer!r}")
 
     def delete(self, pod: PodRef, grace: int | None = None) -> PodStatus | None:
         """Stop and remove the pod; Unavailable while it still stops (repeat), then its final status."""
         uid = scripts.checked(pod.uid, "pod's uid")
-        tries, keep = round(_PATIENCE / _POLL), int(self._host.get("interlink_keep_log_bytes"))
-        minutes = -(-int(self._host.get("interlink_keep_seconds")) // 60)
         seconds = "-" if grace is None else str(max(grace, 0))
-        result = self._call("il_delete", uid, seconds, str(tries), str(keep), str(minutes))
+        result = self._bundles.call("il_delete", uid, seconds, str(round(_PATIENCE / _POLL)), *self._bundles.keeping())
         verdict, _, rest = result.text.partition("\n")
         if verdict == "stopping":
             raise errors.Unavailable(f"{self._host.name}: pod {pod.name or uid} is still stopping")
@@ -90,41 +80,24 @@ class ShellDriver:
 
     def logs(self, query: LogQuery) -> LogStream:
         """Open a container's log, live or kept."""
-        scripts.checked(query.pod.uid, "pod's uid")
-        self._ready()
-        script = self._place.call("il_log", *arguments(query), logs=True)
-        return ShellLog(self._connection.stream(script), query)
+        return self._bundles.logs(query)
 
     def ping(self) -> Ping:
         """Answer what the host offers; Unavailable if it cannot be used."""
-        self.prepare()
-        found = self.facts()
-        offered = {
-            "cpu": None if found.cpus is None else f"{found.cpus:g}",
-            "memory": None if found.memory is None else str(found.memory),
-            "pods": self._host.get("interlink_pods"),
-        }
-        capacity = {**offered, **(self._host.get("interlink_capacity") or {})}
-        return Ping(resources={name: str(amount) for name, amount in capacity.items() if amount is not None})
+        self._bundles.prepare()
+        return self._bundles.offer(self.facts())
 
     def update(self, pod: PodRef, volumes: Volumes) -> None:
         """Swap the files of volumes under a live pod, each by one rename."""
-        uid = scripts.checked(pod.uid, "pod's uid")
-        stamp = f"..{time.time_ns()}"
-        names = [scripts.checked(name, "volume's name") for name in volumes]
-        entries = [entry for name in names for entry in tar.under(name, layout(volumes[name], stamp))]
-        answer = self._call("il_update", uid, stamp, *names, stdin=tar.pack(entries)).text.strip()
-        if answer != "ok":
-            raise errors.NotFound(f"{self._host.name}: pod {pod.name or uid} has no live volume {answer[5:]!r}")
+        self._bundles.update(pod, volumes)
 
     def prepare(self) -> None:
         """Make the directory; cheap if it is there."""
-        self._judge(self._connection.run(self._place.call("il_prepare")))
-        self._prepared = True
+        self._bundles.prepare()
 
     def listing(self) -> Listing:
         """Observe all pods of this server id."""
-        reading = records.read(self._call("il_list").text)
+        reading = records.read(self._bundles.call("il_list").text)
         return Listing(reading.time, reading.pods)
 
     def observe(self, uids: Collection[str]) -> Listing:
@@ -137,8 +110,8 @@ class ShellDriver:
     @contextmanager
     def changes(self) -> Iterator[Iterator[frozenset[str]]]:
         """Follow the file to which every supervisor adds a line when its pod has changed."""
-        self._ready()
-        with closing(self._connection.stream(self._place.call("il_feed"))) as stream:
+        self._bundles.ready()
+        with closing(self._connection.stream(self._bundles.place.call("il_feed"))) as stream:
             lines = _lines(iter(stream))
             next(lines)  # the first sign of life: from here on nothing is missed
             yield lines
@@ -149,43 +122,12 @@ class ShellDriver:
 
     def stats(self) -> HostUsage:
         """Read what the host and the processes of pods have used, whatever server's they are."""
-        result = self._connection.run(usage.script() + scripts.stats())
-        self._judge(result)
+        result = self._connection.run(usage.script() + scripts.source(__package__, "stats.sh"))
+        self._bundles.judge(result)
         return used.parse(result.text)
 
     def _readings(self, uids: list[str]) -> list[records.Reading]:
-        known = [uid for uid in uids if scripts.is_name(uid)]
-        batches = [known[start : start + _BATCH] for start in range(0, len(known), _BATCH)]
-        return [records.read(self._call("il_list", *batch).text) for batch in batches]
-
-    def _ready(self) -> None:
-        with self._lock:
-            if not self._prepared:
-                self.prepare()
-
-    def _call(self, verb: str, *words: str, stdin: bytes = b"") -> Result:
-        """Run one of our functions; make its directory first if the host has not got it."""
-        script = self._place.call(verb, *words)
-        result = self._connection.run(script, stdin=stdin)
-        if result.code == scripts.UNPREPARED:
-            self.prepare()
-            result = self._connection.run(script, stdin=stdin)
-        self._judge(result)
-        return result
-
-    def _judge(self, result: Result) -> None:
-        """Raise what an exit code of our scripts means."""
-        if result.truncated:
-            raise errors.OutcomeUnknown(f"{self._host.name}: the answer is longer than what is read of it")
-        if result.code in (scripts.UNPREPARED, scripts.NOT_WRITTEN):
-            raise errors.EngineUnavailable(f"{self._host.name}: {result.error_text}")
-        if result.code:
-            text = result.error_text or "our script failed"
-            raise errors.CommandFailed(f"{self._host.name}: {text}", code=result.code, stderr=text)
-
-    def _failure(self, message: str) -> errors.LaunchFailed:
-        full = any(sign in message for sign in _DISK_FULL)
-        return errors.LaunchFailed("OutOfDisk" if full else "LaunchFailed", f"{self._host.name}: {message}")
+        return [records.read(self._bundles.call("il_list", *batch).text) for batch in batches(uids)]
 
 
 def _lines(chunks: Iterator[bytes]) -> Iterator[frozenset[str]]:

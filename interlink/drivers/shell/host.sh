@@ -1,28 +1,4 @@
-# What the shell driver does on its host. Every script is this file and one call: `il_at ROOT SERVER`, then the verb.
-# In ROOT/SERVER: pods/UID (bundles), gone/UID (tombstones), kept/UID (records of deleted pods), feed
-# (a line with the UID for every change of a pod). POSIX sh with coreutils; dash, bash, busybox.
-set -u
-umask 077
-il_tab='	'
-
-# il_at ROOT SERVER: set the directory of this server id.
-il_at() {
-	case $1 in
-	'~') il_root=$HOME ;;
-	'~/'*) il_root=$HOME/${1#'~/'} ;;
-	*) il_root=$1 ;;
-	esac
-	il_root=$il_root/$2
-}
-
-# il_enter: go there; it is not there before `il_prepare`.
-il_enter() { cd "$il_root" || exit 69; }
-
-il_prepare() {
-	mkdir -p "$il_root/pods" "$il_root/gone" "$il_root/kept" && cd "$il_root" && : >>feed || exit 69
-	[ "$(wc -c <feed)" -lt 1048576 ] || mv feed feed.old
-	find pods -mindepth 1 -maxdepth 1 -name '.*' -mmin +60 -exec rm -rf {} +
-}
+# What the shell driver does on its host, after place.sh.
 
 # --- who supervises
 
@@ -91,17 +67,6 @@ il_create() {
 	il_await "$1"
 }
 
-# The rename is the claim: whoever comes second finds the pod there.
-il_unpack() {
-	il_dir=$(mktemp -d pods/.new.XXXXXX 2>&1) || { echo "failed $il_dir"; return 1; }
-	if ! il_line=$(tar -xpf - -C "$il_dir" 2>&1); then
-		rm -rf "$il_dir"
-		echo "failed $il_line" | tr '\n' ' '
-		return 1
-	fi
-	if mv -T "$il_dir" "pods/$1" 2>/dev/null; then il_new=new; else rm -rf "$il_dir"; fi
-}
-
 # Wait until the supervisor has recorded the pod. If a delete came between, nothing may stay.
 il_await() {
 	il_n=0
@@ -166,30 +131,6 @@ il_stop() {
 	done
 }
 
-# il_keep UID BYTES: the last record, and the end of every log.
-il_keep() {
-	[ -e "pods/$1/status" ] && [ ! -d "kept/$1" ] && il_dir=$(mktemp -d kept/.new.XXXXXX) || return 0
-	printf 'kept\t%s\n' "$1" >"$il_dir/kept"
-	cp "pods/$1/plan" "pods/$1/facts" "pods/$1/status" "$il_dir"
-	[ ! -e "pods/$1/lost" ] || cp "pods/$1/lost" "$il_dir"
-	mkdir "$il_dir/logs"
-	for il_file in "pods/$1/logs"/*; do
-		case $il_file in
-		*.times | *'*') ;;
-		*) il_keep_log "$il_file" "$2" ;;
-		esac
-	done
-	mv -T "$il_dir" "kept/$1" 2>/dev/null || rm -rf "$il_dir"
-}
-
-il_keep_log() {
-	il_cut=$(($(wc -c <"$1") - $2))
-	[ "$il_cut" -gt 0 ] || il_cut=0
-	tail -c +$((il_cut + 1)) "$1" >"$il_dir/logs/${1##*/}"
-	awk -v cut="$il_cut" '$2 > cut { print $1, $2 - cut }' "$1.times" >"$il_dir/logs/${1##*/}.times" 2>/dev/null
-	[ "$il_cut" = 0 ] || echo "$il_cut" >"$il_dir/logs/${1##*/}.cut"
-}
-
 # --- look
 
 # il_list [UID...]: the host's clock, then facts and records of these pods (none given: of all), deleted ones too.
@@ -220,37 +161,4 @@ il_feed() {
 	il_tail=$!
 	trap 'kill $il_tail 2>/dev/null' EXIT
 	while sleep 5 && kill -0 "$il_tail" 2>/dev/null && echo; do :; done
-}
-
-# --- files
-
-# il_update UID STAMP VOLUME... <tar: swap the contents of live volumes. Prints ok, or "none NAME".
-il_update() {
-	il_pod=pods/$1 il_stamp=$2
-	shift 2
-	for il_volume; do
-		[ -L "$il_pod/volumes/$il_volume/..data" ] || { echo "none $il_volume"; return; }
-	done
-	il_dir=$(mktemp -d "$il_pod/.new.XXXXXX") || exit 69
-	if tar -xpf - -C "$il_dir"; then
-		for il_volume; do il_swap "$il_dir/$il_volume" "$il_pod/volumes/$il_volume" || il_stamp=; done
-	else
-		il_stamp=
-	fi
-	rm -rf "$il_dir"
-	[ -n "$il_stamp" ] || exit 73
-	echo ok
-}
-
-# il_swap NEW OLD: contents first, then the one rename that everybody sees, then the names.
-il_swap() {
-	il_old=$(readlink "$2/..data")
-	mv -T "$1/$il_stamp" "$2/$il_stamp" && mv -T "$1/..data" "$2/..data" || return
-	for il_file in "$1"/* "$1"/.[!.]*; do
-		[ ! -L "$il_file" ] || mv -f "$il_file" "$2/"
-	done
-	for il_file in "$2"/* "$2"/.[!.]*; do
-		[ ! -L "$il_file" ] || [ -e "$il_file" ] || rm -f "$il_file"
-	done
-	rm -rf "${2:?}/${il_old:?}"
 }

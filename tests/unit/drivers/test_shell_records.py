@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from interlink.drivers.shell import records
+from interlink.drivers.supervised import records
 from interlink.model.status import Phase, Running, Terminated, Waiting
 
 FACTS = {

@@ -30,7 +30,7 @@ def arguments(query: LogQuery) -> list[str]:
     return [query.pod.uid, query.container, "1" if query.previous else "0", tail, since, *flags, attempt]
 
 
-class ShellLog:
+class SupervisedLog:
     """A `LogStream`; opening it waits for the header, which says whether there is such a log."""
 
     def __init__(self, stream: Stream, query: LogQuery) -> None:

@@ -1,9 +1,9 @@
-"""The scripts that the driver sends: our files of shell functions, and one call. Pure."""
+"""The scripts that a driver sends: our files of shell functions, and one call. Pure."""
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from importlib import resources
 
@@ -18,10 +18,11 @@ _NAME = re.compile(r"[A-Za-z0-9][-A-Za-z0-9_.]{0,127}")
 
 @dataclass(frozen=True)
 class Place:
-    """Where on the host everything of one server id lies."""
+    """Where on the host everything of one server id lies, and the driver's own functions for it."""
 
     root: str
     server_id: str
+    functions: str = field(default="", repr=False)
 
     def __post_init__(self) -> None:
         checked(self.server_id, "server id")
@@ -30,16 +31,12 @@ class Place:
         """Return the script that goes to the place and calls one function of ours."""
         enter = ["il_prepare"] if verb == "il_prepare" else ["il_enter", shell.join([verb, *words])]
         parts = [
-            _source("host.sh"),
-            _source("logs.sh") if logs else "",
+            source(__package__, "place.sh"),
+            self.functions,
+            source(__package__, "logs.sh") if logs else "",
             shell.join(["il_at", self.root, self.server_id]),
         ]
         return "\n".join([*parts, *enter, ""])
-
-
-def stats() -> str:
-    """Return the script that prints what processes of pods use; it needs remote/usage.sh before it."""
-    return _source("stats.sh")
 
 
 def checked(name: str, what: str) -> str:
@@ -54,5 +51,6 @@ def is_name(name: str) -> bool:
 
 
 @cache
-def _source(name: str) -> str:
-    return resources.files("interlink.drivers.shell").joinpath(name).read_text()
+def source(package: str, name: str) -> str:
+    """Return a shell script that belongs to a package as data."""
+    return resources.files(package).joinpath(name).read_text(encoding="utf-8")
