@@ -41,13 +41,21 @@ class Contact:
     since: datetime = field(default_factory=lambda: datetime.now(timezone.utc))
     reason: str = "the backend has not answered yet"
 
-    def set(self, reason: str) -> bool:
-        """Note an answer (no reason) or its absence; say whether that is news."""
+    def set(self, reason: str, since: datetime | None = None) -> bool:
+        """Note an answer (no reason) or its absence; say whether that is news.
+
+        `since` is when the backend was heard last, where its silence was noticed only now.
+        """
         up, before = not reason, self.up
         self.reason = reason
         if up != before:
-            self.up, self.since = up, datetime.now(timezone.utc)
+            self.up, self.since = up, since or datetime.now(timezone.utc)
         return up != before
+
+    @property
+    def away_seconds(self) -> float:
+        """For how long the backend has been silent; 0 while it answers."""
+        return 0.0 if self.up else max(0.0, (datetime.now(timezone.utc) - self.since).total_seconds())
 
 
 class Jobs:

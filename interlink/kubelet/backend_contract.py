@@ -5,15 +5,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import time
 from collections.abc import AsyncIterator, Collection, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime, timezone
 
 from interlink.client import calls, messages
 from interlink.client.aio import AioTransport
-from interlink.errors import HostUnreachable, InterlinkError, OutcomeUnknown, Unavailable, Unsupported
+from interlink.errors import DeadlineExceeded, HostUnreachable, InterlinkError, OutcomeUnknown, Unavailable, Unsupported
 from interlink.kubelet.backend import Contact, Jobs, Listener, Listeners
 from interlink.kubelet.decide import Knowledge
+from interlink.kubelet.together import together
 from interlink.model.driver import LogQuery, NodeRecord, Ping, PodRecord, Volumes
 from interlink.model.pod import Pod, PodRef, PodRequest
 from interlink.model.status import ContainerStatus, Phase, PodStatus
@@ -23,6 +24,7 @@ from interlink.model.wire.problems import AlreadyDeleted
 log = logging.getLogger(__name__)
 
 BATCH = 100  # pods in one question
+PING_SECONDS = 15.0  # for the answer to a ping
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,8 @@ class ContractBackend:
         self._uncertain: set[str] = set()
         self._deleted: set[str] = set()
         self._singly = False
+        self._heard = datetime.now(timezone.utc)
+        self._doubt = asyncio.Event()  # a question has failed: ping
         self.contact = Contact()
         self.answered_ping = Ping()
 
@@ -66,16 +70,28 @@ class ContractBackend:
         await self._transport.close()
 
     async def run(self) -> None:
-        ping_due = 0.0
+        """Ping beside the questions: a server that hangs is told by a ping, long before a question gives up."""
+        await together(self._pinging(), self._polling())
+
+    async def _pinging(self) -> None:
+        while True:
+            self._doubt.clear()
+            pause = self._rhythm.ping
+            try:
+                await self._ping()
+            except InterlinkError as error:
+                self._lost(error)
+                pause = self._rhythm.poll
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self._doubt.wait(), pause)
+
+    async def _polling(self) -> None:
         while True:
             try:
-                if time.monotonic() >= ping_due:
-                    await self._ping()
-                    ping_due = time.monotonic() + self._rhythm.ping
-                await self._poll()
+                if self.contact.up:
+                    await self._poll()
             except InterlinkError as error:
-                self._lost(str(error))
-                ping_due = 0.0
+                self._lost(error)
             await asyncio.sleep(self._rhythm.poll)
 
     def job(self, uid: str) -> PodRecord | None:
@@ -150,7 +166,8 @@ class ContractBackend:
 
     async def _ping(self) -> None:
         with contextlib.suppress(Unsupported):
-            self.answered_ping = await self._transport.ask(calls.ping())
+            self.answered_ping = await self._transport.ask(calls.ping(), answer_seconds=PING_SECONDS)
+        self._heard = datetime.now(timezone.utc)
         if self.contact.set(""):
             log.info("the interLink server %s answers", self._transport.peer)
             self._listeners.tell(lambda listener: listener.contact_changed())
@@ -190,6 +207,7 @@ class ContractBackend:
             if len(pods) == 1:
                 raise
             return {}  # it did answer, but not about all of these pods
+        self._heard = datetime.now(timezone.utc)
         return {status.uid: status for status in found if status.uid in wanted}
 
     def _report(self, pod: Pod, status: PodStatus) -> None:
@@ -202,9 +220,11 @@ class ContractBackend:
             self._jobs.put(record)
             self._listeners.tell(lambda listener: listener.job_changed(record))
 
-    def _lost(self, reason: str) -> None:
-        if self.contact.set(reason):
-            log.warning("the interLink server is away: %s", reason)
+    def _lost(self, error: InterlinkError) -> None:
+        silent = self._heard if isinstance(error, DeadlineExceeded) else None
+        if self.contact.set(str(error), silent):
+            self._doubt.set()
+            log.warning("the interLink server is away: %s", error)
             self._listeners.tell(lambda listener: listener.contact_changed())
 
 

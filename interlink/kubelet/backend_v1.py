@@ -7,10 +7,11 @@ import contextlib
 import logging
 import random
 from collections.abc import AsyncIterator, Collection
+from datetime import datetime, timezone
 
 from interlink.client import calls, messages
 from interlink.client.aio import AioTransport, split_lines
-from interlink.errors import InterlinkError, NotFound
+from interlink.errors import DeadlineExceeded, InterlinkError, NotFound
 from interlink.kubelet.backend import Contact, Jobs, Listener, Listeners
 from interlink.kubelet.decide import Knowledge
 from interlink.model.driver import Change, LogQuery, NodeRecord, PodEvent, PodRecord, Volumes
@@ -20,7 +21,7 @@ from interlink.model.wire import v1
 
 log = logging.getLogger(__name__)
 
-SILENCE_SECONDS = 40.0  # a bookmark comes every ten
+SILENCE_SECONDS = 25.0  # a bookmark comes every ten
 _BACKOFF = (0.2, 10.0)  # seconds
 
 
@@ -33,6 +34,7 @@ class V1Backend:
         self._transport = transport
         self._jobs, self._listeners = Jobs(), Listeners()
         self._since: int | None = None
+        self._heard = datetime.now(timezone.utc)
         self.contact = Contact()
 
     def listen(self, listener: Listener) -> None:
@@ -52,7 +54,7 @@ class V1Backend:
             except InterlinkError as error:
                 if self.contact.up:
                     delay = _BACKOFF[0]
-                self._lost(str(error))
+                self._lost(error)
                 await asyncio.sleep(delay * random.uniform(0.5, 1.0))  # noqa: S311
                 delay = min(2 * delay, _BACKOFF[1])
 
@@ -105,6 +107,7 @@ class V1Backend:
             if picture is None:
                 self._found()
             async for line in split_lines(chunks):
+                self._heard = datetime.now(timezone.utc)
                 change = messages.understood(line, v1.change, request, self._transport.peer)
                 if picture is None:
                     self._take(change)
@@ -138,7 +141,8 @@ class V1Backend:
             log.info("the interLink server %s answers", self._transport.peer)
             self._listeners.tell(lambda listener: listener.contact_changed())
 
-    def _lost(self, reason: str) -> None:
-        if self.contact.set(reason):
-            log.warning("the interLink server is away: %s", reason)
+    def _lost(self, error: InterlinkError) -> None:
+        silent = self._heard if isinstance(error, DeadlineExceeded) else None
+        if self.contact.set(str(error), silent):
+            log.warning("the interLink server is away: %s", error)
             self._listeners.tell(lambda listener: listener.contact_changed())

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import random
 import time
 from collections import OrderedDict
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from typing import Any, Literal
 
@@ -22,6 +23,7 @@ from interlink.model.wire import gojson
 log = logging.getLogger(__name__)
 
 BURST, REFILL_SECONDS = 25.0, 300.0  # events an object may cause at once, and how long until one more
+TRIES, AGAIN_SECONDS = 12, 10.0
 _KNOWN = 4096  # events that are remembered to be counted
 _NAME = 230  # characters of an object's name in that of its event
 
@@ -128,7 +130,7 @@ class _Known:
 
 
 class Recorder:
-    """Writes events in the background, in order; one that cannot be written is dropped, with a line in the log."""
+    """Writes events in the background, in order; one that is refused is dropped, with a line in the log."""
 
     def __init__(self, kube: Kube, node: str) -> None:
         self._kube, self._node = kube, node
@@ -141,7 +143,7 @@ class Recorder:
         if not self._may(event.about.get("uid", "")):
             return
         try:
-            self._queue.put_nowait(event)
+            self._queue.put_nowait(replace(event, time=event.time or datetime.now(timezone.utc)))
         except asyncio.QueueFull:
             log.warning("too many events wait; dropped: %s", event.reason)
 
@@ -157,11 +159,22 @@ class Recorder:
         while True:
             event = await self._queue.get()
             try:
-                await self._write(event)
+                await self._insist(event)
             except InterlinkError as error:
                 log.info("event %s of %s is lost: %s", event.reason, event.about.get("name"), error)
             finally:
                 self._queue.task_done()
+
+    async def _insist(self, event: Event) -> None:
+        """Write an event, again and again while the API server is away or too busy: as long as a kubelet does."""
+        for _ in range(TRIES - 1):
+            try:
+                return await self._write(event)
+            except InterlinkError as error:
+                if isinstance(error, ApiError) and error.status < 500 and not error.refused_for_now:
+                    raise
+            await asyncio.sleep(AGAIN_SECONDS * random.uniform(0.5, 1.0))  # noqa: S311
+        return await self._write(event)
 
     async def _write(self, event: Event) -> None:
         key = (tuple(sorted(event.about.items())), event.reason, event.message, event.type)
@@ -174,14 +187,19 @@ class Recorder:
             try:
                 await self._kube.patch(paths.event(namespace, known.name), body, "merge")
                 return
-            except ApiError as error:
-                if not error.missing:
+            except InterlinkError as error:
+                known.count -= 1
+                if not (isinstance(error, ApiError) and error.missing):
                     raise  # it has not expired
         fresh = _Known(f"{event.about.get('name', '')[:_NAME]}.{time.time_ns():x}")
         self._known[key] = fresh
         while len(self._known) > _KNOWN:
             self._known.popitem(last=False)
-        await self._kube.create(paths.events(namespace), self._body(event, fresh.name, namespace, now))
+        try:
+            await self._kube.create(paths.events(namespace), self._body(event, fresh.name, namespace, now))
+        except InterlinkError:
+            self._known.pop(key, None)
+            raise
 
     def _body(self, event: Event, name: str, namespace: str, now: str) -> dict[str, Any]:
         return {

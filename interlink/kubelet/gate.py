@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
 from interlink.errors import Unavailable
@@ -25,16 +25,25 @@ class Gate:
         self._until = 0.0
         self._timer: asyncio.TimerHandle | None = None
         self._passing: set[asyncio.Future[Any]] = set()
+        self._on_open: list[Callable[[], None]] = []
 
     @property
     def is_open(self) -> bool:
         return asyncio.get_running_loop().time() < self._until
 
+    def on_open(self, call: Callable[[], None]) -> None:
+        """Call this whenever the gate opens after it was shut."""
+        self._on_open.append(call)
+
     def open_until(self, moment: float) -> None:
         """Let writes pass until `moment`; may be called again to prolong."""
         self._stop_timer()
+        was_open = self.is_open
         self._until = moment
         self._timer = asyncio.get_running_loop().call_at(moment, self.shut)
+        if not was_open:
+            for call in self._on_open:
+                call()
 
     def shut(self) -> None:
         """Let nothing pass any more; idempotent."""

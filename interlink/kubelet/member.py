@@ -8,17 +8,16 @@ import errno
 import logging
 import math
 from dataclasses import dataclass, replace
-from datetime import datetime, timezone
 from pathlib import Path
 
-from interlink.kubelet import configz
 from interlink.errors import ConfigError, InterlinkError
+from interlink.kubelet import configz
 from interlink.kubelet.auth import Callers
 from interlink.kubelet.backend import Backend, Listener
 from interlink.kubelet.cache import Cache
 from interlink.kubelet.certs import Names
-from interlink.kubelet.endpoints import About
 from interlink.kubelet.conditions import AWAY_SECONDS, View
+from interlink.kubelet.endpoints import About
 from interlink.kubelet.events import Recorder
 from interlink.kubelet.gated import GatedBackend
 from interlink.kubelet.jobaccess import WithoutProjected
@@ -102,7 +101,8 @@ class Member(Listener):
         if self._turn is not None:
             self._turn.backend.contact_changed()
             if not self._house.backend.contact.up:
-                asyncio.get_running_loop().call_later(AWAY_SECONDS + 0.1, self.wake)
+                left = AWAY_SECONDS - self._house.backend.contact.away_seconds
+                asyncio.get_running_loop().call_later(max(left, 0.0) + 0.1, self.wake)
 
     async def run(self) -> None:
         """Serve the node whenever this process leads it."""
@@ -156,8 +156,7 @@ class Member(Listener):
     def view(self, waiting: tuple[str, ...], *, stopping: bool) -> View:
         """Return what is known of the node right now."""
         contact = self._house.backend.contact
-        away = 0.0 if contact.up else (datetime.now(timezone.utc) - contact.since).total_seconds()
-        reason = contact.reason
+        away, reason = contact.away_seconds, contact.reason
         if self._dropped:
             away, reason = math.inf, self._dropped
         limit = None if self._dropped else self._house.not_ready_after
@@ -178,6 +177,7 @@ class _Turn:
         resolver = (Resolver if house.projected_volumes else WithoutProjected)(house.cache, tokens)
         tools = Tools(kube, self.backend, resolver, tokens, self._recorder)
         self._pods = Pods(Place(name, house.identity.address, self._site, house.namespace), tools)
+        leader.gate.on_open(self._pods.resume)
         self._kube = kube
         self._server: KubeletServer | None = None
         self.node = self._node(house.serving.port)

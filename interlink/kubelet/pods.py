@@ -42,7 +42,11 @@ class Pods(Listener):
         self._entries: dict[str, Entry] = {}
         self._queue: WorkQueue[str] = WorkQueue(self._reconcile)
         self._reflector = Reflector(
-            tools.kube, paths.pods(place.namespace), self._changed, fieldSelector=f"spec.nodeName={place.node}"
+            tools.kube,
+            paths.pods(place.namespace),
+            self._changed,
+            on_return=self._queue.hurry,
+            fieldSelector=f"spec.nodeName={place.node}",
         )
         self._refresher = Refresher(tools.backend, tools.resolver, tools.tokens, self._running)
         self._writer = PodWriter(tools.kube, tools.recorder)
@@ -74,6 +78,11 @@ class Pods(Listener):
                 task.cancel()
             await asyncio.gather(*running, return_exceptions=True)
 
+    def resume(self) -> None:
+        """The API server takes writes again after it did not: nothing waits any longer for its turn."""
+        self._reflector.doubt()
+        self._queue.hurry()
+
     # Listener
 
     def job_changed(self, record: PodRecord) -> None:
@@ -91,6 +100,7 @@ class Pods(Listener):
     def contact_changed(self) -> None:
         if self._backend.contact.up:
             self._contact.set()
+            self._queue.hurry()
             for pod in self.store:
                 self._queue.add(pod["metadata"]["uid"])
             self._add_jobs()

@@ -12,6 +12,7 @@ from typing import Any
 from interlink.errors import ConnectionLost, InterlinkError
 from interlink.kubelet import paths
 from interlink.kubelet.kube import ApiError, Kube
+from interlink.kubelet.together import together
 
 Object = dict[str, Any]
 
@@ -19,7 +20,8 @@ PAGE = 250  # objects a request of the list
 WATCH_SECONDS = 300.0  # about; then the server ends a watch, and the next one begins
 SHORT_SECONDS = 1.0  # a watch that ends sooner without an event is no clean end
 SILENCE_SECONDS = 15.0  # beyond the watch's own time: a server that is gone without a word
-FIRST_SECONDS, LONGEST_SECONDS = 0.5, 30.0
+FIRST_SECONDS = 0.5
+REFUSED_SECONDS, AWAY_SECONDS = 30.0, 4.0  # at most: a server that says no, and one that does not answer
 _log = logging.getLogger(__name__)
 
 
@@ -95,20 +97,27 @@ class Reflector:
         on_change: Callable[[str], None],
         *,
         watch_seconds: float = WATCH_SECONDS,
+        on_return: Callable[[], None] | None = None,
         **query: str,
     ) -> None:
-        """`query` selects, such as fieldSelector="spec.nodeName=n1"."""
+        """`query` selects, such as fieldSelector="spec.nodeName=n1". `on_return` hears that an outage is over."""
         self.store = Store(on_change)
         self.synced = asyncio.Event()
         self._kube, self._path, self._query = kube, path, query
         self._watch_seconds = watch_seconds
         self._version: str | None = None  # None: a list is due
         self._failures = 0
+        self._on_return = on_return or (lambda: None)
+        self._doubts = asyncio.Event()
 
     async def run(self) -> None:
         """Follow until cancelled."""
         while True:
             await self.step()
+
+    def doubt(self) -> None:
+        """Open the watch anew: its connection may be one that leads nowhere, and would be silent for minutes."""
+        self._doubts.set()
 
     async def step(self) -> None:
         """List if that is due, then watch once to its end; waits after an error, which it logs."""
@@ -116,7 +125,8 @@ class Reflector:
             if self._version is None:
                 self._version = await self._list()
                 self.synced.set()
-            await self._watch(self._version)
+            self._doubts.clear()
+            await together(self._watch(self._version), self._doubts.wait())
         except InterlinkError as error:
             await self._failed(error)
 
@@ -124,7 +134,7 @@ class Reflector:
         if isinstance(error, ApiError) and error.expired:
             self._version = None
         self._failures += 1
-        pause = backoff(self._failures)
+        pause = pause_after(error, self._failures)
         _log.warning("%s: %s; again in %.1f s", self._path, error, pause)
         await asyncio.sleep(pause)
 
@@ -155,6 +165,8 @@ class Reflector:
         )
         begun, heard = time.monotonic(), False
         async with opened as events:
+            if self._failures:
+                self._on_return()
             async for event in events:
                 heard = True
                 self._failures = 0
@@ -172,11 +184,20 @@ class Reflector:
             self.store.put(item)
 
 
-def backoff(failures: int, spread: float | None = None) -> float:
-    """Seconds before the next try: 0.5 doubling to 30, at most a half less; `spread` from 0 to 1 stands for chance.
+def pause_after(error: InterlinkError, failures: int, spread: float | None = None) -> float:
+    """Seconds before the next try: none where a new list mends it, else 0.5 doubling, at most a half less.
 
-    >>> backoff(1, 0.0), backoff(3, 0.0), backoff(99, 0.0), backoff(99, 1.0)
-    (0.5, 2.0, 30.0, 15.0)
+    A server that is away costs nobody anything by being asked; one that refuses does. `spread` from 0 to 1 stands
+    for chance.
+
+    >>> refusal = ApiError(403, "Forbidden", "")
+    >>> [pause_after(refusal, failures, 0.0) for failures in (1, 3, 99)], pause_after(refusal, 99, 1.0)
+    ([0.5, 2.0, 30.0], 15.0)
+    >>> pause_after(ConnectionLost("gone"), 99, 0.0), pause_after(ApiError(410, "Expired", ""), 1)
+    (4.0, 0.0)
     """
+    if isinstance(error, ApiError) and error.expired and failures == 1:
+        return 0.0
     chance = random.random() if spread is None else spread  # noqa: S311 - no secret
-    return float(min(FIRST_SECONDS * 2 ** min(failures - 1, 20), LONGEST_SECONDS) * (1 - chance / 2))
+    longest = REFUSED_SECONDS if isinstance(error, ApiError) else AWAY_SECONDS
+    return float(min(FIRST_SECONDS * 2 ** min(failures - 1, 20), longest) * (1 - chance / 2))

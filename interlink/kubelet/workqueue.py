@@ -72,6 +72,12 @@ class WorkQueue(Generic[Key]):
             known.cancel()
         self._timers[key] = loop.call_later(seconds, self._ring, key)
 
+    def hurry(self) -> None:
+        """Work at once on every key that waits because its last work failed: what hindered it may be over."""
+        for key in list(self._failures):
+            self._failures[key] = 0
+            self.add(key)
+
     async def idle(self) -> None:
         """Wait until no key waits or is worked on; keys of later do not count."""
         await self._idle.wait()

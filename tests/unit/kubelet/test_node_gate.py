@@ -95,6 +95,21 @@ def test_renewal_prolongs_it() -> None:
     run(work())
 
 
+def test_it_says_when_it_opens_again() -> None:
+    async def work() -> None:
+        gate, heard = Gate(), list[str]()
+        gate.on_open(lambda: heard.append("open"))
+        gate.open_until(now() + 0.01)
+        await asyncio.sleep(0.05)
+        assert not gate.is_open
+        gate.open_until(now() + 60)
+        gate.open_until(now() + 90)
+        gate.shut()
+        assert heard == ["open", "open"]
+
+    run(work())
+
+
 def test_who_waits_may_be_cancelled_and_the_write_ends_with_it() -> None:
     async def work() -> None:
         gate, cut = Gate(), asyncio.Event()

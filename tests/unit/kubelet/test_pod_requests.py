@@ -6,7 +6,7 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from interlink.bundle import env, services
@@ -40,6 +40,7 @@ def seen(asked: PodRequest, facts: Facts | None = None) -> dict[str, str]:
     return {v.name: literal(v.value, ADDRESSES) for v in env.environment(asked, asked.pod.containers[0], facts)}
 
 
+@settings(deadline=None)
 @given(ENTRIES, st.dictionaries(st.sampled_from(["A", "S_HOST"]), VALUES))
 def test_env_means_the_same_after_it_was_resolved(entries: list[dict[str, Any]], known: dict[str, str]) -> None:
     asked, facts = request(entries), Facts(services=known)

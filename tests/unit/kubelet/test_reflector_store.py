@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from interlink.errors import HostUnreachable
 from interlink.kubelet import reflector
+from interlink.kubelet.kube import ApiError
 from interlink.kubelet.reflector import Store
 
 
@@ -63,5 +65,13 @@ def test_the_server_sides_bookkeeping_is_dropped() -> None:
 
 
 def test_waits_grow_to_half_a_minute_and_are_never_all_the_same() -> None:
-    assert [reflector.backoff(n, 0.0) for n in (1, 2, 7, 1000)] == [0.5, 1.0, 30.0, 30.0]
-    assert len({reflector.backoff(9) for _ in range(10)}) > 1
+    refusal = ApiError(403, "Forbidden", "no")
+    assert [reflector.pause_after(refusal, n, 0.0) for n in (1, 2, 7, 1000)] == [0.5, 1.0, 30.0, 30.0]
+    assert len({reflector.pause_after(refusal, 9) for _ in range(10)}) > 1
+
+
+def test_a_server_that_is_away_is_asked_again_soon_and_a_new_list_at_once() -> None:
+    assert reflector.pause_after(HostUnreachable("away"), 1000, 0.0) <= 5
+    expired = ApiError(410, "Expired", "too old")
+    assert reflector.pause_after(expired, 1) == 0
+    assert reflector.pause_after(expired, 1000, 0.0) == 30

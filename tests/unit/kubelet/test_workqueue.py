@@ -87,6 +87,32 @@ def test_slow_keys_leave_workers_to_others_up_to_their_number() -> None:
     assert most == 3
 
 
+def test_keys_that_wait_for_an_outage_to_end_can_be_hurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workqueue, "backoff", lambda failures: 1000.0)
+    away, done = True, asyncio.Event()
+
+    async def work(key: str) -> None:
+        if away:
+            raise Unavailable("away")
+        done.set()
+
+    async def scenario(queue: WorkQueue[str]) -> None:
+        nonlocal away
+        queue.add("a")
+        await queue.idle()
+        queue.hurry()
+        await queue.idle()
+        assert not done.is_set()
+        away = False
+        queue.hurry()
+        await done.wait()
+        await queue.idle()
+        queue.hurry()
+        assert len(queue) == 0, "what has succeeded does not wait"
+
+    during(scenario, work)
+
+
 @pytest.mark.parametrize("error", [Unavailable("away"), RuntimeError("a defect")])
 def test_a_failed_key_comes_back_and_success_forgives(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[int] = []
