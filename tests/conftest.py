@@ -18,6 +18,7 @@ from tests.lab.docker import Dockerd
 from tests.lab.hosts import SshHost
 from tests.lab.network import Namespace
 from tests.lab.registry import Registry
+from tests.lab.slurm import cluster as slurms
 from tests.lab.sshd import Sshd
 
 _numbers = itertools.count()
@@ -210,6 +211,32 @@ def server_id(request: pytest.FixtureRequest, lab_part: Callable[[str], shared.L
         engine.remove(*ids)
     if left:
         raise process.LabError(f"the test left containers behind: {left}")
+
+
+@pytest.fixture(scope="session")
+def slurm(lab_part: Callable[[str], shared.Lab]) -> slurms.Cluster:
+    """The shared Slurm cluster, which no test may hurt; `slurm.hosts` are its login nodes."""
+    return lab_part("slurm").slurm
+
+
+@pytest.fixture
+def slurm_factory(
+    lab_part: Callable[[str], shared.Lab], namespace_factory: Callable[[], Namespace], private_directory: Path
+) -> Iterator[Callable[..., slurms.Cluster]]:
+    """Slurm clusters of the test's own, to be hurt: `slurm_factory(Settings(min_job_age=5))`."""
+    require("slurm")
+    lab_part("sshd")
+    made: list[slurms.Cluster] = []
+
+    def make(settings: slurms.Settings | None = None) -> slurms.Cluster:
+        computers = {name: namespace_factory() for name in slurms.COMPUTERS}
+        made.append(slurms.Cluster(private_directory / f"s{len(made)}", computers, settings))
+        made[-1].start()
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
 
 
 @pytest.fixture(scope="session")

@@ -31,6 +31,7 @@ in CI and skip elsewhere, naming the package.
                                `{registry.address}/lab/nosuch:1`; a missing name of Docker Hub ends as
                                "network is unreachable"
     postgres_url               SQLAlchemy's URL of an empty database
+    slurm, slurm_factory       a Slurm cluster: see slurm/__init__.py
     cluster, second_cluster    a Kubernetes control plane: see controlplane/__init__.py
 
 Images (images.py): busybox:1.36, lab/show:1 (ENTRYPOINT, CMD, ENV, USER 1000:2000, WORKDIR), lab/named-user:1

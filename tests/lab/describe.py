@@ -28,6 +28,8 @@ def commands(lab: Lab) -> str:
     closed = lab.private_registry
     lines += [
         f"# registries: {lab.registry.address}, and {closed.address} for {closed.user} / {closed.password}",
+        f"# Slurm: export SLURM_CONF={lab.slurm.conf} to be its administrator; its login nodes",
+        *(shlex.join(host.ssh()) for host in lab.slurm.hosts),
         f"# PostgreSQL: {lab.postgres.url('postgres')}",
         f"# Kubernetes, once `up` has started it: export KUBECONFIG={lab.kubernetes.admin}; kubectl is",
         f"{programs.directory() or '(not built)'}/kubectl",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 from tests.lab import process
@@ -25,3 +26,12 @@ def sweep(directory: Path) -> None:
             shutil.rmtree(gone, ignore_errors=True)
         if gone.exists():
             raise process.LabError(f"cannot delete {gone}")
+
+
+def remove_cgroups(names: Sequence[str]) -> None:
+    """Remove empty groups of these names, and those below them, from every hierarchy of cgroups version 1."""
+    for name in names:
+        for top in Path("/sys/fs/cgroup").glob(f"*/{name}"):
+            for path in sorted(top.rglob("*/"), reverse=True):
+                path.rmdir()
+            top.rmdir()

@@ -22,6 +22,13 @@ PACKAGES: dict[str, dict[str, str]] = {
     "podman": {"podman": "podman", "/usr/lib/podman/netavark": "netavark", "runc": "runc"},
     "postgres": {"/usr/lib/postgresql": "postgresql"},
     "kubernetes": {"etcd": "etcd-server"},
+    "slurm": {
+        "slurmctld": "slurmctld",
+        "slurmd": "slurmd",
+        "sbatch": "slurm-client",
+        "munged": "munge",
+        "unshare": "util-linux",
+    },
 }
 # part -> the parts below it
 NEEDS: dict[str, Sequence[str]] = {
@@ -33,6 +40,7 @@ NEEDS: dict[str, Sequence[str]] = {
     "podman": ("network", "sshd", "registry"),
     "postgres": ("network",),
     "kubernetes": (),
+    "slurm": ("network", "sshd"),
 }
 PARTS = tuple(PACKAGES)
 SLOW = ("kubernetes",)  # started by the first test that needs it, while others go on

@@ -91,6 +91,14 @@ def naming(text: str) -> list[Stat]:
     return found
 
 
+def network(stat: Stat) -> int:
+    """The number of the network namespace that a process is in; 0 for one that is gone or that even root cannot see."""
+    try:
+        return os.stat(f"/proc/{stat.pid}/ns/net").st_ino
+    except (FileNotFoundError, ProcessLookupError, PermissionError):
+        return 0
+
+
 def send(stats: Sequence[Stat], number: signal.Signals) -> None:
     """Signal processes that may end meanwhile; one that took over a pid is left alone."""
     for stat in stats:

@@ -18,9 +18,10 @@ from tests.lab.network import Network
 from tests.lab.podman import Podman
 from tests.lab.postgres import Postgres
 from tests.lab.registry import Registry
+from tests.lab.slurm import cluster as slurm
 
 NAMESPACES = "namespaces"  # the file of a private directory that names the namespaces of its test
-DOCKER, PODMAN = 10, 11  # last bytes of the hosts' addresses
+DOCKER, PODMAN, SLURM = 10, 11, 12  # last bytes of the hosts' addresses; Slurm has as many as computers
 
 
 class Lab:
@@ -40,6 +41,10 @@ class Lab:
         self.podman = Podman(root / "podman", podman_host, self.registry.address, self.private_registry.address)
         self.podman_sshd = sshd.Sshd(root / "podman-ssh", namespace=podman_host, env=self.podman.env)
         self.kubernetes = ControlPlane(root / "kubernetes")
+        computers = {
+            name: self.network.namespace(name, number) for number, name in enumerate(slurm.COMPUTERS, start=SLURM)
+        }
+        self.slurm = slurm.Cluster(root / "slurm", computers)
 
     @cached_property
     def images(self) -> list[images.Image]:
@@ -90,6 +95,7 @@ class Lab:
             "podman": self._start_podman,
             "postgres": self.postgres.start,
             "kubernetes": self._start_kubernetes,
+            "slurm": self._start_slurm,
         }
 
     def _start_network(self) -> None:
@@ -122,6 +128,11 @@ class Lab:
             cluster.close()
             prepared.write_text(prepared_by())
 
+    def _start_slurm(self) -> None:
+        for computer in self.slurm.computers.values():
+            self.network.ensure(computer)
+        self.slurm.start()
+
     def status(self) -> dict[str, bool]:
         """Which parts run now."""
         return {
@@ -131,6 +142,7 @@ class Lab:
             "podman": self.podman.ready and self.podman_sshd.alive,
             "postgres": self.postgres.alive,
             "kubernetes": self.kubernetes.alive,
+            "slurm": self.slurm.alive,
         }
 
     def down(self, force: bool = False) -> None:
@@ -148,6 +160,7 @@ class Lab:
             self.podman.close()
             self.postgres.stop()
             self.kubernetes.kill()
+            self.slurm.close()
             for registry in (self.registry, self.private_registry):
                 registry.stop()
             self.sweep_private(everything=True)
@@ -215,7 +228,10 @@ class Lab:
         names = record.read_text().split() if record.exists() else []
         leftovers.sweep(directory)
         for name in names:
-            network.Namespace(name, "").delete()
+            strays = network.Namespace(name, "")
+            strays.empty()
+            strays.delete()
+        leftovers.remove_cgroups([f"slurm_{name}" for name in names])
 
     def _make_directory(self) -> None:
         self.directory.mkdir(parents=True, exist_ok=True)

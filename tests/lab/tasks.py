@@ -12,7 +12,7 @@ from invoke.tasks import task
 from tests.lab import describe, machine, process, shared
 
 
-@task(help={"parts": "list of docker, podman, postgres, registry, kubernetes (default: all, the last made ready only)"})
+@task(help={"parts": f"list of {', '.join(machine.PARTS)} (default: all, the slow ones made ready only)"})
 def up(_: Context, parts: str = "") -> None:
     """Install what is missing and start the lab's parts."""
     wanted = [part for part in parts.split(",") if part]
