@@ -22,7 +22,7 @@ from interlink.drivers.shell import ShellDriver
 from interlink.errors import ConfigError, InterlinkError
 from interlink.ledger import FileLeases, FilePayloads, Leases, Ledger, Payloads, PostgresLeases, TablePayloads
 from interlink.model.driver import HostDriver
-from interlink.model.host import Host, Inventory
+from interlink.model.host import Host, Inventory, workers
 from interlink.remote import facts
 from interlink.remote.connection import Connection
 from interlink.remote.pool import Pool
@@ -55,7 +55,9 @@ def read_inventory(settings: Settings, *, limit: str = "", driver: str = "") -> 
 
     ConfigError without any host, and for a host that says another driver.
     """
-    inventory = inventories.load(settings.inventory, limit)
+    inventory = workers(inventories.load(settings.inventory, limit))
+    if not inventory.hosts:
+        raise ConfigError("the inventory has no host for pods, only the server's own machine; add hosts beside it")
     if not driver:
         return inventory
     hosts = {name: _with_driver(host, driver) for name, host in inventory.hosts.items()}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 from interlink.model import variables
@@ -57,6 +57,23 @@ class Inventory:
     hosts: Mapping[str, Host]
     groups: Mapping[str, Group] = field(default_factory=dict)
     files: tuple[str, ...] = ()  # files and directories that were looked at, to notice changes
+
+
+def servers(inventory: Inventory) -> dict[str, Host]:
+    """Return the machines of the group interlink_server: they run the server."""
+    return {name: host for name, host in inventory.hosts.items() if variables.SERVER_GROUP in host.groups}
+
+
+def runs_pods(host: Host) -> bool:
+    """Tell whether pods may go to a host: to the server's own machine only if the inventory says by what."""
+    if variables.SERVER_GROUP not in host.groups:
+        return True
+    return any(host.vars.get(name) for name in ("interlink_driver", "interlink_node"))
+
+
+def workers(inventory: Inventory) -> Inventory:
+    """Return the inventory without machines that run no pods."""
+    return replace(inventory, hosts={name: host for name, host in inventory.hosts.items() if runs_pods(host)})
 
 
 class Node(NamedTuple):

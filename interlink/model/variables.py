@@ -10,9 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from interlink.model import kinds
+from interlink.model import kinds, slurmvariables
 
 PREFIX = "interlink_"
+SERVER_GROUP = "interlink_server"  # the group of the machines that run the server; no pods unless they say how
 LOCAL_CONNECTIONS = ("local", "ansible.builtin.local")
 SSH_CONNECTIONS = ("ssh", "smart", "ansible.builtin.ssh", "paramiko", "paramiko_ssh", "ansible.netcommon.paramiko")
 
@@ -236,6 +237,84 @@ OURS = _table(
         "/etc/interlink/known_hosts",
         "The file with the host's pinned key, instead of known_hosts in the state directory and ~/.ssh.",
     ),
+    Variable(
+        "interlink_server_python",
+        kinds.text,
+        "python3",
+        "/usr/bin/python3.12",
+        "The Python (3.10 or newer) on a machine of the group interlink_server.",
+    ),
+    Variable(
+        "interlink_server_directory",
+        kinds.remote_directory,
+        "",
+        "/srv/interlink",
+        "Where the server is installed; /opt/interlink for root, ~/.interlink-server for others by default.",
+    ),
+    Variable(
+        "interlink_server_manager",
+        kinds.choice("auto", "system", "user", "pidfile"),
+        "auto",
+        "user",
+        "What runs the server: systemd as root, systemd --user, or a pid file where there is no systemd.",
+    ),
+    Variable(
+        "interlink_server_listen",
+        kinds.text,
+        "127.0.0.1:3000",
+        "0.0.0.0:3000",
+        "Where the server listens: HOST:PORT or unix:///PATH.",
+    ),
+    Variable(
+        "interlink_server_ledger",
+        kinds.text,
+        "",
+        "postgresql://interlink@db.example.org/interlink",
+        "The database URL of the server's ledger; an SQLite file of its own by default.",
+    ),
+    Variable(
+        "interlink_kubelet",
+        kinds.choice("none", "beside", "cluster"),
+        "none",
+        "beside",
+        "Where the virtual kubelet is deployed: beside the server with a kubeconfig, or in the cluster by kustomize.",
+    ),
+    Variable(
+        "interlink_kubelet_address",
+        kinds.address,
+        "",
+        "192.0.2.20",
+        "The address at which the API server reaches the virtual kubelet beside the server; found out by default.",
+    ),
+    Variable(
+        "interlink_kubelet_port",
+        kinds.integer(1, 65535),
+        10250,
+        20250,
+        "The first port of the virtual kubelet's API beside the server.",
+    ),
+    Variable(
+        "interlink_kubelet_namespace",
+        kinds.text,
+        "vk",
+        "interlink",
+        "The namespace that the virtual kubelet lives in, when it is deployed to the cluster.",
+    ),
+    Variable(
+        "interlink_kubeconfig",
+        kinds.text,
+        "",
+        "~/.kube/config",
+        "The kubeconfig, on the machine that deploys, of the cluster that the nodes belong to.",
+    ),
+    Variable(
+        "interlink_kustomization",
+        kinds.text,
+        "deploy/kustomizations",
+        "/srv/site/kustomizations",
+        "The directory, on the machine that deploys, that describes the virtual kubelet for the cluster.",
+    ),
+    *(Variable(*row) for row in slurmvariables.ROWS),
 )
 
 ANSIBLES = _table(
@@ -279,6 +358,7 @@ ALIASES: Mapping[str, str] = {
     "ansible_ssh_port": "ansible_port",
     "ansible_ssh_user": "ansible_user",
     "ansible_private_key_file": "ansible_ssh_private_key_file",
+    **slurmvariables.ALIASES,
 }
 
 ALL: Mapping[str, Variable] = {**ANSIBLES, **OURS}

@@ -7,7 +7,7 @@ from typing import Any
 from invoke.collection import Collection
 from invoke.tasks import Task
 
-from interlink.tasks import deploying, hosts, kubelet, pods, server
+from interlink.tasks import deploying, hosts, kubelet, operating, pods, server
 from interlink.tasks.run import run
 
 
@@ -18,11 +18,22 @@ def namespace() -> Collection:
     root.add_task(deploying.deploy)
     root.add_task(server.serve)
     root.add_task(server.sidecar)
-    root.add_collection(_group("server", server.ready))
+    root.add_collection(_group("server", server.ready, deploying.deploy_server, *_operations()))
     root.add_collection(_group("kubelet", kubelet.serve, kubelet.drain, kubelet.forget))
     root.add_collection(_group("hosts", hosts.list_hosts, hosts.ping, hosts.facts, hosts.trust, deploying.prepare))
     root.add_collection(_group("pods", pods.list_pods, pods.show, pods.logs, pods.delete))
     return root
+
+
+def _operations() -> tuple[Task[Any], ...]:
+    return (
+        operating.start,
+        operating.stop,
+        operating.restart,
+        operating.status,
+        operating.logs,
+        operating.rollback,
+    )
 
 
 def _group(name: str, *tasks: Task[Any]) -> Collection:

@@ -2,31 +2,18 @@
 
 from __future__ import annotations
 
-import json as jsons
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from invoke.context import Context
-from invoke.exceptions import Exit
 
 from interlink import compose
-from interlink.config import inventory as inventories
 from interlink.config import settings as config
-from interlink.deploy import execution, hosts, recap, smoke
-from interlink.deploy.steps import Outcome, Plan
-from interlink.model.host import Inventory
-from interlink.remote.pool import Pool
-from interlink.tasks import board, reaching
+from interlink.deploy import hosts, server, smoke, wheel
+from interlink.deploy.steps import Outcome
+from interlink.model.host import runs_pods
 from interlink.tasks.command import command
+from interlink.tasks.deployment import HELP, Run, Site
 
-_HELP = {
-    "inventory": reaching.HELP["inventory"],
-    "limit": "only hosts of this pattern, e.g. 'gpu:!node07'",
-    "dry-run": "say what would change, and change nothing",
-    "diff": "show what differs, line by line",
-    "forks": "how many hosts at a time",
-    "json": "print the recap as JSON, and nothing else",
-}
 _HOSTS_HELP = {
     "trust": "pin the keys of hosts that have none pinned yet, unseen; only where nobody can be in between",
     "skip-smoke": "leave out the short pod that each host runs as its last check",
@@ -35,31 +22,15 @@ _HOSTS_HELP = {
 
 
 @dataclass(frozen=True)
-class Run:
-    """How one deployment goes about it."""
+class Care:
+    """What is asked of the hosts' part."""
 
-    dry_run: bool
-    diff: bool
-    forks: int
-    json: bool
-
-    def carry_out(self, plans: Sequence[Plan]) -> list[Outcome]:
-        """Carry plans out before the user's eyes."""
-        options = execution.Options(forks=self.forks, dry_run=self.dry_run)
-        with board.watching([plan.target for plan in plans], diff=self.diff, quiet=self.json) as observer:
-            return execution.execute(plans, options, observer)
-
-    def conclude(self, outcomes: Sequence[Outcome]) -> None:
-        """Print the recap, and end with 1 if anything went wrong."""
-        if self.json:
-            print(jsons.dumps(recap.as_json(outcomes, dry_run=self.dry_run), indent=2))
-        else:
-            print("\n".join(["", *recap.lines(outcomes, dry_run=self.dry_run)]), flush=True)
-        if not recap.well(outcomes):
-            raise Exit(code=1)
+    trust: bool
+    smoke: bool
+    smoke_seconds: float
 
 
-@command(iterable=["inventory"], help={**_HELP, **_HOSTS_HELP})
+@command(iterable=["inventory"], help={**HELP, **_HOSTS_HELP})
 def prepare(
     _: Context,
     inventory: list[str] | None = None,
@@ -73,36 +44,27 @@ def prepare(
     smoke_timeout: int = 120,
 ) -> None:
     """Make the hosts ready for pods: key, login, requirements, directory, engine, images, a first pod."""
-    current = config.load({"inventory": inventory or []})
-    chosen = inventories.load(current.inventory, limit)
     run = Run(dry_run, diff, forks, json)
-    wishes = Smoking(trust=trust, smoke=not skip_smoke, smoke_seconds=float(smoke_timeout))
-    run.conclude(_prepared(run, current, chosen, wishes))
+    site = Site.read(inventory, limit)
+    run.conclude(_prepared(run, site, Care(trust, not skip_smoke, float(smoke_timeout))))
 
 
-@dataclass(frozen=True)
-class Smoking:
-    """What is asked of the hosts' part."""
-
-    trust: bool
-    smoke: bool
-    smoke_seconds: float
-
-
-def _prepared(run: Run, current: config.Settings, chosen: Inventory, wishes: Smoking) -> list[Outcome]:
-    if wishes.trust:
-        config.private_directory(current.state_dir)
-    with Pool(current.known_hosts) as pool:
-        asked = hosts.Wishes(
-            driver=compose.Maker(pool, smoke.SERVER_ID).driver,
-            trust=wishes.trust,
-            smoke=wishes.smoke,
-            smoke_seconds=wishes.smoke_seconds,
-        )
-        return run.carry_out([hosts.plan(host, pool, asked) for host in chosen.hosts.values()])
+@command(name="deploy", iterable=["inventory"], help=HELP)
+def deploy_server(
+    _: Context,
+    inventory: list[str] | None = None,
+    limit: str = "",
+    dry_run: bool = False,
+    diff: bool = False,
+    forks: int = 32,
+    json: bool = False,
+) -> None:
+    """Install, configure and start the server on the machines of the group interlink_server, or on this one."""
+    run = Run(dry_run, diff, forks, json)
+    run.conclude(_served(run, Site.read(inventory, limit)))
 
 
-@command(iterable=["inventory"], help={**_HELP, **_HOSTS_HELP})
+@command(iterable=["inventory"], help={**HELP, **_HOSTS_HELP})
 def deploy(
     _: Context,
     inventory: list[str] | None = None,
@@ -116,8 +78,31 @@ def deploy(
     smoke_timeout: int = 120,
 ) -> None:
     """Make the whole system work: the hosts, the server, the virtual kubelet; a second run changes nothing."""
-    current = config.load({"inventory": inventory or []})
-    chosen = inventories.load(current.inventory, limit)
     run = Run(dry_run, diff, forks, json)
-    wishes = Smoking(trust=trust, smoke=not skip_smoke, smoke_seconds=float(smoke_timeout))
-    run.conclude(_prepared(run, current, chosen, wishes))
+    site = Site.read(inventory, limit)
+    outcomes = _prepared(run, site, Care(trust, not skip_smoke, float(smoke_timeout)))
+    outcomes += _served(run, site)
+    run.conclude(outcomes)
+
+
+def _prepared(run: Run, site: Site, care: Care) -> list[Outcome]:
+    if care.trust:
+        config.private_directory(site.settings.state_dir)
+    with site.pool() as pool:
+        asked = hosts.Wishes(
+            driver=compose.Maker(pool, smoke.SERVER_ID).driver,
+            trust=care.trust,
+            smoke=care.smoke,
+            smoke_seconds=care.smoke_seconds,
+        )
+        chosen = [host for host in site.chosen.hosts.values() if runs_pods(host)]
+        return run.carry_out([hosts.plan(host, pool, asked) for host in chosen])
+
+
+def _served(run: Run, site: Site) -> list[Outcome]:
+    machines = site.servers()
+    if not machines:
+        return []
+    wanted = server.Wanted(wheel.build(), site.whole, site.settings.known_hosts)
+    with site.pool() as pool:
+        return run.carry_out([server.plan(host, pool, wanted) for host in machines])

@@ -84,7 +84,7 @@ def test_each_obstacle_comes_with_its_cure(interlink: Run, docker_host: SshHost,
     hosts = {
         "no-engine": plain_host.variables,
         "no-login": {**docker_host.variables, "ansible_user": "nobody-here"},
-        "no-place": {**docker_host.variables, "interlink_root": "/proc/interlink"},
+        "no-place": {**docker_host.variables, "interlink_root": "/usr/interlink"},
         "no-image": {**docker_host.variables, "interlink_pause_image": "127.0.0.1:9/pause:0"},
         "no-slurm": {**plain_host.variables, "interlink_driver": "slurm"},
         "no-runtime": {
@@ -99,7 +99,7 @@ def test_each_obstacle_comes_with_its_cure(interlink: Run, docker_host: SshHost,
     assert "check ansible_user" in notes["no-login"]
     assert "cannot be pulled" in notes["no-image"]
     assert "interlink_pause_image" in notes["no-image"]
-    assert "choose another directory in the inventory" in notes["no-place"] or "No such file" in notes["no-place"]
+    assert "Permission denied; log in as a user who may write there" in notes["no-place"]
     assert "sinfo is not on the PATH" in notes["no-slurm"]
     assert "apt-get install singularity" in notes["no-runtime"]
     assert done.returncode == 1

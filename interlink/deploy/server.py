@@ -1,0 +1,205 @@
+"""The steps that make a machine run the server: release, files, token, unit, and its answer at /readyz."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from interlink.deploy import machine as machines
+from interlink.deploy import manage, remote, serverfiles
+from interlink.deploy.machine import Machine
+from interlink.deploy.manage import Manager, State
+from interlink.deploy.remote import Directory, File
+from interlink.deploy.steps import Difference, Finding, Plan, Step
+from interlink.deploy.units import Service
+from interlink.deploy.wheel import Wheel
+from interlink.errors import CommandFailed
+from interlink.model.host import Host, Inventory
+from interlink.remote import shell
+from interlink.remote.connection import Connection
+from interlink.remote.pool import Pool
+
+NAME = "interlink-server"
+READY_SECONDS = 120.0
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is to run: a wheel, the whole inventory, and the file of host keys pinned by the one who deploys."""
+
+    wheel: Wheel
+    inventory: Inventory
+    known_hosts: Path
+
+    @property
+    def release(self) -> str:
+        return f"{self.wheel.version}-{self.wheel.digest[:12]}"
+
+
+def plan(host: Host, pool: Pool, wanted: Wanted) -> Plan:
+    """Return the steps for one machine."""
+    return Plan(host.name, tuple(Deploying(host, pool, wanted).steps()))
+
+
+def service(machine: Machine) -> Service:
+    """Return the server as a service; its command names no secret."""
+    argv = (f"{machine.current}/bin/interlink", "serve", "--config-file", f"{machine.config}/interlink.yaml")
+    return Service(NAME, "interLink server: pods on machines outside the cluster", argv, (machine.base,))
+
+
+def question(host: Host, machine: Machine) -> list[str]:
+    """Return the command that asks the server, on its machine, whether it is ready."""
+    listen = str(host.get("interlink_server_listen"))
+    return [
+        f"{machine.current}/bin/interlink",
+        "server.ready",
+        "--server",
+        url(listen),
+        "--token-file",
+        f"{machine.config}/token",
+    ]
+
+
+def url(listen: str) -> str:
+    """Return where a server is reached from its own machine.
+
+    >>> url("0.0.0.0:3000"), url("[::]:3000"), url("unix:///run/interlink.sock"), url("192.0.2.1:80")
+    ('http://127.0.0.1:3000', 'http://[::1]:3000', 'unix:///run/interlink.sock', 'http://192.0.2.1:80')
+    """
+    if listen.startswith("unix:"):
+        return listen
+    host, _, port = listen.rpartition(":")
+    own = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}  # noqa: S104  what stands for every address is none to call
+    return f"http://{own.get(host, host)}:{port}"
+
+
+class Deploying:
+    """The steps of one machine; what the first of them finds out is there for the later ones."""
+
+    def __init__(self, host: Host, pool: Pool, wanted: Wanted) -> None:
+        self._host, self._pool, self._wanted = host, pool, wanted
+        self._machine: Machine | None = None
+
+    def steps(self) -> Iterator[Step]:
+        yield Step("machine", self._look_at_machine)
+        yield Step("directories", self._directories_look, self._directories_mend)
+        yield Step(
+            "release",
+            lambda: self.manager.release_look(self._wanted.release),
+            lambda: self.manager.release_mend(self._wanted.release, self._wanted.wheel),
+        )
+        yield Step("token", self._token_look, self._token_mend)
+        yield Step("files", self._files_look, lambda: remote.files_mend(self._connection, self._files))
+        yield Step("unit", self._unit_look, self._unit_mend)
+        yield Step("running", self._running, self._restart)
+        yield Step("ready", self._ready, probe=True)
+
+    @property
+    def _connection(self) -> Connection:
+        return self._pool.connection(self._host)
+
+    @property
+    def machine(self) -> Machine:
+        assert self._machine is not None, "the step that looks at it comes first, and ends the plan if it fails"
+        return self._machine
+
+    @property
+    def manager(self) -> Manager:
+        return Manager(self._connection, self.machine)
+
+    def _look_at_machine(self) -> Finding:
+        self._machine = machines.gather(self._host, self._connection)
+        return Finding(self._machine.described())
+
+    @property
+    def _directories(self) -> list[Directory]:
+        names = ("", "/config", "/config/keys", "/state", "/run")
+        return [Directory(self._connection, f"{self.machine.base}{name}") for name in names]
+
+    def _directories_look(self) -> Finding:
+        found = [difference for each in self._directories for difference in each.look().differences]
+        return Finding(self.machine.base, tuple(found))
+
+    def _directories_mend(self) -> None:
+        for each in self._directories:
+            if each.look().differences:
+                each.mend()
+
+    @cached_property
+    def _files(self) -> tuple[File, ...]:
+        return serverfiles.files(self._host, self.machine, self._wanted.inventory, self._wanted.known_hosts)
+
+    def _files_look(self) -> Finding:
+        return remote.files_look(self._connection, self._files)
+
+    def _token_look(self) -> Finding:
+        token = shell.path(f"{self.machine.config}/token")
+        script = f'if [ -s {token} ] && [ "$(stat -c %a {token})" = 600 ]; then echo yes; else echo no; fi'
+        if remote.run(self._connection, script).strip() == "yes":
+            return Finding("0600, known to that machine alone")
+        return Finding(differences=(Difference(f"{self.machine.config}/token (0600), made there"),))
+
+    def _token_mend(self) -> None:
+        token = shell.path(f"{self.machine.config}/token")
+        script = (
+            f"set -e; umask 077; t={token}\n"
+            'if [ ! -s "$t" ]; then\n'
+            '    head -c 32 /dev/urandom | base64 | tr -d "=\\n" | tr "+/" "-_" > "$t.new"; mv -f "$t.new" "$t"\n'
+            "fi\n"
+            'chmod 600 "$t"\n'
+        )
+        remote.run(self._connection, script)
+
+    def _unit_look(self) -> Finding:
+        unit = self.manager.unit_file(service(self.machine))
+        if unit is None:
+            return Finding("none: there is no systemd; a pid file does its work")
+        return remote.files_look(self._connection, (unit,))
+
+    def _unit_mend(self) -> None:
+        unit = self.manager.unit_file(service(self.machine))
+        assert unit is not None
+        remote.run(self._connection, f"mkdir -p {shell.path(unit.path.rpartition('/')[0])}")
+        remote.files_mend(self._connection, (unit,))
+
+    @cached_property
+    def _stamp(self) -> str:
+        """What a running server depends on; a changed inventory is taken over in place."""
+        unit = self.manager.unit_file(service(self.machine))
+        parts = [self._wanted.release, self._files[0].stamp, unit.stamp if unit else ""]
+        return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
+
+    def _running(self) -> Finding:
+        return manage.running_look(self.manager, service(self.machine), self._stamp)
+
+    def _restart(self) -> None:
+        """Start the wanted release in place of what runs; where it does not answer, what ran before comes back."""
+        wanted, before = service(self.machine), self.manager.state(NAME)
+        self.manager.stop(NAME)
+        self.manager.switch(NAME, self._wanted.release)
+        self.manager.start(wanted, self._stamp)
+        try:
+            manage.wait(self.manager, NAME, question(self._host, self.machine), READY_SECONDS)
+        except CommandFailed as error:
+            if not before.active:
+                raise
+            self._restore(before)
+            raise CommandFailed(f"{error}; what ran before runs again", code=error.code) from error
+        self._settings("cp -p interlink.yaml good.new && mv -f good.new interlink.yaml.good")
+
+    def _restore(self, before: State) -> None:
+        """Bring back the release and the settings that were running."""
+        self.manager.stop(NAME)
+        self._settings("if [ -f interlink.yaml.good ]; then cp -p interlink.yaml.good interlink.yaml; fi")
+        self.manager.switch(NAME, before.release)
+        self.manager.start(service(self.machine), before.stamp)
+
+    def _settings(self, command: str) -> None:
+        remote.run(self._connection, f"cd {shell.path(self.machine.config)} && {{ {command}; }}")
+
+    def _ready(self) -> Finding:
+        manage.wait(self.manager, NAME, question(self._host, self.machine), READY_SECONDS)
+        return Finding(f"{url(str(self._host.get('interlink_server_listen')))} answers /readyz")
