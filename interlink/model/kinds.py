@@ -32,6 +32,29 @@ def text(value: Any) -> str:
     return line
 
 
+def lines(value: Any) -> str:
+    """Text of one or several lines, or a list of lines."""
+    if isinstance(value, list | tuple):
+        value = "\n".join(text(line) for line in value)
+    if not isinstance(value, str) or not value.strip() or "\0" in value:
+        raise ValueError("write shell commands, one a line")
+    return value
+
+
+def mapping(value: Any) -> dict[str, Any]:
+    """A mapping of names to whatever the driver wants of it."""
+    if not isinstance(value, Mapping):
+        raise ValueError("write a mapping")
+    return {str(key): item for key, item in value.items()}
+
+
+def quantity_text(value: Any) -> str:
+    """A Kubernetes quantity, kept as it is written."""
+    if quantity.parse(value) < 0:
+        raise ValueError("write a quantity of 0 or more")
+    return str(value)
+
+
 def boolean(value: Any) -> bool:
     """true or false, in any of YAML's and Ansible's spellings."""
     word = str(value).lower()

@@ -2,14 +2,6 @@
 
 # --- who supervises
 
-# il_alive PID BIRTH: this very process exists and is no zombie.
-il_alive() {
-	il_line=
-	read -r il_line 2>/dev/null <"/proc/$1/stat" || return 1
-	set -- "$2" ${il_line##*') '}
-	[ "$2" != Z ] && [ "${21}" = "$1" ]
-}
-
 # il_look UID: set il_pid, il_birth, il_over from the pod's record, or from its claim while it has none.
 il_look() {
 	il_pid='' il_birth='' il_over=''

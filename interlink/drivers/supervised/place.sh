@@ -19,9 +19,17 @@ il_at() {
 il_enter() { cd "$il_root" || exit 69; }
 
 il_prepare() {
-	mkdir -p "$il_root/pods" "$il_root/gone" "$il_root/kept" && cd "$il_root" && : >>feed || exit 69
-	[ "$(wc -c <feed)" -lt 1048576 ] || mv feed feed.old
+	mkdir -p "$il_root/pods" "$il_root/gone" "$il_root/kept" && cd "$il_root" && [ -w . ] || exit 69
+	[ ! -e feed ] || [ "$(wc -c <feed)" -lt 1048576 ] || { mv feed feed.old && : >>feed; }
 	find pods -mindepth 1 -maxdepth 1 -name '.*' -mmin +60 -exec rm -rf {} +
+}
+
+# il_alive PID BIRTH: this very process exists and is no zombie.
+il_alive() {
+	il_line=
+	read -r il_line 2>/dev/null <"/proc/$1/stat" || return 1
+	set -- "$2" ${il_line##*') '}
+	[ "$2" != Z ] && [ "${21}" = "$1" ]
 }
 
 # --- bundles
@@ -41,10 +49,12 @@ il_unpack() {
 
 # il_keep UID BYTES: the last record, and the end of every log.
 il_keep() {
-	[ -e "pods/$1/status" ] && [ ! -d "kept/$1" ] && il_dir=$(mktemp -d kept/.new.XXXXXX) || return 0
+	[ -e "pods/$1/status" ] || [ -e "pods/$1/lost" ] || return 0
+	[ ! -d "kept/$1" ] && il_dir=$(mktemp -d kept/.new.XXXXXX) || return 0
 	printf 'kept\t%s\n' "$1" >"$il_dir/kept"
-	cp "pods/$1/plan" "pods/$1/facts" "pods/$1/status" "$il_dir"
-	[ ! -e "pods/$1/lost" ] || cp "pods/$1/lost" "$il_dir"
+	for il_file in plan facts job status lost; do
+		[ ! -e "pods/$1/$il_file" ] || cp "pods/$1/$il_file" "$il_dir"
+	done
 	mkdir "$il_dir/logs"
 	for il_file in "pods/$1/logs"/*; do
 		case $il_file in

@@ -1,8 +1,9 @@
 """What the host prints about its pods, as listings; pure.
 
 The lines are `facts` (JSON, by bundle/job.py) and the records of `supervisor.sh`: "pod ...", one "c ..." per
-container, "end"; besides "time NOW", "lost UID TIME" (a pod whose supervisor died) and "kept UID" (a
-deleted one). Fields are separated by tabs, "-" is nothing. A record without its "end" is not believed.
+container, "end"; besides "time NOW", "lost UID TIME [REASON MESSAGE]" (a pod whose supervisor cannot tell its
+end any more), "kept UID" (a deleted one), "job UID ID TIME" and "accepted UID TIME EXPIRES" (of a batch system).
+Fields are separated by tabs, "-" is nothing. A record without its "end" is not believed.
 """
 
 from __future__ import annotations
@@ -26,7 +27,18 @@ from interlink.model.status import (
 )
 
 LOST = "the pod's supervisor is gone: the host was restarted, or the process was killed"
-_DEADLINE = "Pod was active on the node longer than the specified deadline"
+DEADLINE = "Pod was active on the node longer than the specified deadline"
+STOPPED = "Stopped"  # the supervisor was told to stop, and not by a delete
+_CUT = ("DeadlineExceeded", STOPPED)  # endings of pods that had not ended by themselves
+
+
+@dataclass(frozen=True)
+class Lost:
+    """What became of a pod whose supervisor cannot tell its end any more."""
+
+    at: datetime
+    reason: str = "SupervisorLost"
+    message: str = LOST
 
 
 @dataclass
@@ -36,12 +48,21 @@ class Record:
     facts: Mapping[str, Any]
     pod: list[str] = field(default_factory=list)
     containers: dict[int, list[str]] = field(default_factory=dict)
-    lost_at: datetime | None = None
+    lost: Lost | None = None
     kept: bool = False
+    job: str = ""
+    submitted_at: datetime | None = None
+    accepted_at: datetime | None = None
+    expires_at: datetime | None = None
 
     @property
     def over(self) -> bool:
         return bool(self.pod) and self.pod[7] == "yes"
+
+    @property
+    def ending(self) -> str:
+        """Why the supervisor ends the pod, or has ended it; empty while it does not."""
+        return _word(self.pod[6]) if self.pod else ""
 
 
 @dataclass(frozen=True)
@@ -49,16 +70,22 @@ class Reading:
     """A whole answer of the host: its clock, its pods, and which of them are deleted already."""
 
     time: datetime
-    pods: Mapping[str, PodStatus]
-    kept: frozenset[str]
+    records: Mapping[str, Record]
+
+    @property
+    def pods(self) -> Mapping[str, PodStatus]:
+        return {uid: status_of(record, self.time) for uid, record in self.records.items()}
+
+    @property
+    def kept(self) -> frozenset[str]:
+        return frozenset(uid for uid, record in self.records.items() if record.kept)
 
 
 def read(text: str) -> Reading:
-    """Understand an answer of `il_list` or `il_delete`."""
+    """Understand an answer of the host."""
     now = datetime.now(timezone.utc)
     records: dict[str, Record] = {}
-    lost: dict[str, datetime | None] = {}
-    kept: set[str] = set()
+    notes: list[list[str]] = []
     for words in _lines(text):
         match words:
             case ["facts", raw]:
@@ -66,15 +93,27 @@ def read(text: str) -> Reading:
                 records[facts["uid"]] = Record(facts)
             case ["time", at]:
                 now = _time(at) or now
-            case ["lost", uid, at]:
-                lost[uid] = _time(at)
-            case ["kept", uid]:
-                kept.add(uid)
+            case ["lost" | "kept" | "job" | "accepted", _, *_]:
+                notes.append(words)
     _attach(text, records)
-    for uid, lost_at in lost.items():
+    for kind, uid, *rest in notes:
         if uid in records:
-            records[uid].lost_at = lost_at or now
-    return Reading(now, {uid: status_of(record, now) for uid, record in records.items()}, frozenset(kept))
+            _note(records[uid], kind, rest, now)
+    return Reading(now, records)
+
+
+def _note(record: Record, kind: str, words: list[str], now: datetime) -> None:
+    match kind, words:
+        case "lost", [at, reason, *message]:
+            record.lost = Lost(_time(at) or now, reason, " ".join(message))
+        case "lost", [at]:
+            record.lost = Lost(_time(at) or now)
+        case "kept", []:
+            record.kept = True
+        case "job", [number, at]:
+            record.job, record.submitted_at = number, _time(at)
+        case "accepted", [at, expires]:
+            record.accepted_at, record.expires_at = _time(at), _time(expires)
 
 
 def _lines(text: str) -> Iterator[list[str]]:
@@ -100,31 +139,39 @@ def _attach(text: str, records: Mapping[str, Record]) -> None:
 
 def status_of(record: Record, now: datetime) -> PodStatus:
     """Return what a kubelet would show of the pod."""
-    facts = record.facts
-    ending = _word(record.pod[6]) if record.pod else ""
-    final = record.over or record.lost_at is not None
+    facts, lost = record.facts, record.lost
+    final = record.over or lost is not None
     containers = tuple(_container(record, index, raw) for index, raw in enumerate(facts["containers"]))
-    phase = phase_of(containers, "Never" if ending or final else facts["policy"])
-    if final and (ending == "DeadlineExceeded" or record.lost_at or not phase.terminal):
+    phase = phase_of(containers, "Never" if record.ending or final else facts["policy"])
+    if final and (record.ending in _CUT or lost or not phase.terminal):
         phase = Phase.FAILED
     elif not final and phase.terminal:
         phase = phase_of(containers, "Always")  # it is about to end, and has not yet
-    late = ending == "DeadlineExceeded"
+    reason, message = _reason(record)
     address = _word(record.pod[8]) if record.pod else ""
     return PodStatus(
         uid=facts["uid"],
         namespace=facts["namespace"],
         name=facts["name"],
-        jid=record.pod[2] if record.pod else "",
+        jid=record.job or (record.pod[2] if record.pod else ""),
         phase=phase,
-        reason="DeadlineExceeded" if late else "SupervisorLost" if record.lost_at else "",
-        message=_DEADLINE if late else LOST if record.lost_at else "",
+        reason=reason,
+        message=message,
         containers=containers,
         pod_ip=address,
         host_ip=address,
         started_at=_time(record.pod[5]) if record.pod else None,
         observed_at=now,
     )
+
+
+def _reason(record: Record) -> tuple[str, str]:
+    """Return why the pod as a whole was ended, if there is something special to say."""
+    if record.ending == "DeadlineExceeded":
+        return record.ending, DEADLINE
+    if record.lost is not None:
+        return record.lost.reason, record.lost.message
+    return (STOPPED, "the pod was told to stop by the host") if record.over and record.ending == STOPPED else ("", "")
 
 
 def _container(record: Record, index: int, raw: Mapping[str, Any]) -> ContainerStatus:
@@ -161,12 +208,12 @@ def _shown(
     state: str, latest: Terminated, before: Terminated | None, record: Record
 ) -> tuple[State, Terminated | None]:
     """Return the state and lastState of a container that was started at least once."""
-    lost = record.lost_at
+    lost = record.lost
     if state == "ended" or (state == "waiting" and lost):
         return latest, before
     if lost:
-        unknown = Terminated(137, "ContainerStatusUnknown", LOST, started_at=latest.started_at, finished_at=lost)
-        return unknown, before
+        reason = lost.reason if lost.reason == "OOMKilled" else "ContainerStatusUnknown"
+        return Terminated(137, reason, lost.message, started_at=latest.started_at, finished_at=lost.at), before
     if state == "waiting":
         return Waiting("CrashLoopBackOff", "back-off restarting failed container"), latest
     if state == "running":
@@ -192,4 +239,4 @@ def _word(word: str) -> str:
 
 
 def _time(seconds: str) -> datetime | None:
-    return None if seconds == "-" else datetime.fromtimestamp(int(seconds), timezone.utc)
+    return None if not seconds.isdecimal() else datetime.fromtimestamp(int(seconds), timezone.utc)
