@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from interlink.deploy import machine as machines
 from interlink.deploy import manage, remote, serverfiles
 from interlink.deploy.machine import Machine
-from interlink.deploy.manage import Manager, State
+from interlink.deploy.manage import State
+from interlink.deploy.onmachine import OnMachine
 from interlink.deploy.remote import Directory, File
 from interlink.deploy.steps import Difference, Finding, Plan, Step
 from interlink.deploy.units import Service
@@ -19,7 +18,6 @@ from interlink.deploy.wheel import Wheel
 from interlink.errors import CommandFailed
 from interlink.model.host import Host, Inventory
 from interlink.remote import shell
-from interlink.remote.connection import Connection
 from interlink.remote.pool import Pool
 
 NAME = "interlink-server"
@@ -41,7 +39,7 @@ class Wanted:
 
 def plan(host: Host, pool: Pool, wanted: Wanted) -> Plan:
     """Return the steps for one machine."""
-    return Plan(host.name, tuple(Deploying(host, pool, wanted).steps()))
+    return Plan(host.name, tuple(_Deploying(host, pool, wanted).steps()))
 
 
 def service(machine: Machine) -> Service:
@@ -76,15 +74,15 @@ def url(listen: str) -> str:
     return f"http://{own.get(host, host)}:{port}"
 
 
-class Deploying:
-    """The steps of one machine; what the first of them finds out is there for the later ones."""
+class _Deploying(OnMachine):
+    """The steps of one machine."""
 
     def __init__(self, host: Host, pool: Pool, wanted: Wanted) -> None:
-        self._host, self._pool, self._wanted = host, pool, wanted
-        self._machine: Machine | None = None
+        super().__init__(host, pool)
+        self._wanted = wanted
 
     def steps(self) -> Iterator[Step]:
-        yield Step("machine", self._look_at_machine)
+        yield self.machine_step()
         yield Step("directories", self._directories_look, self._directories_mend)
         yield Step(
             "release",
@@ -92,32 +90,15 @@ class Deploying:
             lambda: self.manager.release_mend(self._wanted.release, self._wanted.wheel),
         )
         yield Step("token", self._token_look, self._token_mend)
-        yield Step("files", self._files_look, lambda: remote.files_mend(self._connection, self._files))
-        yield Step("unit", self._unit_look, self._unit_mend)
+        yield Step("files", self._files_look, lambda: remote.files_mend(self.connection, self._files))
+        yield self.unit_step(lambda: service(self.machine))
         yield Step("running", self._running, self._restart)
         yield Step("ready", self._ready, probe=True)
 
     @property
-    def _connection(self) -> Connection:
-        return self._pool.connection(self._host)
-
-    @property
-    def machine(self) -> Machine:
-        assert self._machine is not None, "the step that looks at it comes first, and ends the plan if it fails"
-        return self._machine
-
-    @property
-    def manager(self) -> Manager:
-        return Manager(self._connection, self.machine)
-
-    def _look_at_machine(self) -> Finding:
-        self._machine = machines.gather(self._host, self._connection)
-        return Finding(self._machine.described())
-
-    @property
     def _directories(self) -> list[Directory]:
         names = ("", "/config", "/config/keys", "/state", "/run")
-        return [Directory(self._connection, f"{self.machine.base}{name}") for name in names]
+        return [Directory(self.connection, f"{self.machine.base}{name}") for name in names]
 
     def _directories_look(self) -> Finding:
         found = [difference for each in self._directories for difference in each.look().differences]
@@ -130,15 +111,15 @@ class Deploying:
 
     @cached_property
     def _files(self) -> tuple[File, ...]:
-        return serverfiles.files(self._host, self.machine, self._wanted.inventory, self._wanted.known_hosts)
+        return serverfiles.files(self.host, self.machine, self._wanted.inventory, self._wanted.known_hosts)
 
     def _files_look(self) -> Finding:
-        return remote.files_look(self._connection, self._files)
+        return remote.files_look(self.connection, self._files)
 
     def _token_look(self) -> Finding:
         token = shell.path(f"{self.machine.config}/token")
         script = f'if [ -s {token} ] && [ "$(stat -c %a {token})" = 600 ]; then echo yes; else echo no; fi'
-        if remote.run(self._connection, script).strip() == "yes":
+        if remote.run(self.connection, script).strip() == "yes":
             return Finding("0600, known to that machine alone")
         return Finding(differences=(Difference(f"{self.machine.config}/token (0600), made there"),))
 
@@ -151,26 +132,12 @@ class Deploying:
             "fi\n"
             'chmod 600 "$t"\n'
         )
-        remote.run(self._connection, script)
-
-    def _unit_look(self) -> Finding:
-        unit = self.manager.unit_file(service(self.machine))
-        if unit is None:
-            return Finding("none: there is no systemd; a pid file does its work")
-        return remote.files_look(self._connection, (unit,))
-
-    def _unit_mend(self) -> None:
-        unit = self.manager.unit_file(service(self.machine))
-        assert unit is not None
-        remote.run(self._connection, f"mkdir -p {shell.path(unit.path.rpartition('/')[0])}")
-        remote.files_mend(self._connection, (unit,))
+        remote.run(self.connection, script)
 
     @cached_property
     def _stamp(self) -> str:
         """What a running server depends on; a changed inventory is taken over in place."""
-        unit = self.manager.unit_file(service(self.machine))
-        parts = [self._wanted.release, self._files[0].stamp, unit.stamp if unit else ""]
-        return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
+        return self.stamp(service(self.machine), self._wanted.release, self._files[0].stamp)
 
     def _running(self) -> Finding:
         return manage.running_look(self.manager, service(self.machine), self._stamp)
@@ -182,7 +149,7 @@ class Deploying:
         self.manager.switch(NAME, self._wanted.release)
         self.manager.start(wanted, self._stamp)
         try:
-            manage.wait(self.manager, NAME, question(self._host, self.machine), READY_SECONDS)
+            manage.wait(self.manager, NAME, question(self.host, self.machine), READY_SECONDS)
         except CommandFailed as error:
             if not before.active:
                 raise
@@ -198,8 +165,8 @@ class Deploying:
         self.manager.start(service(self.machine), before.stamp)
 
     def _settings(self, command: str) -> None:
-        remote.run(self._connection, f"cd {shell.path(self.machine.config)} && {{ {command}; }}")
+        remote.run(self.connection, f"cd {shell.path(self.machine.config)} && {{ {command}; }}")
 
     def _ready(self) -> Finding:
-        manage.wait(self.manager, NAME, question(self._host, self.machine), READY_SECONDS)
-        return Finding(f"{url(str(self._host.get('interlink_server_listen')))} answers /readyz")
+        manage.wait(self.manager, NAME, question(self.host, self.machine), READY_SECONDS)
+        return Finding(f"{url(str(self.host.get('interlink_server_listen')))} answers /readyz")

@@ -58,6 +58,7 @@ il_stop() {
 il_start() {
     il_stamp=$1 il_log=$2
     shift 2
+    umask 077
     mkdir -p "$il_run" && chmod 700 "$il_run" || return 1
     case $(il_state) in "state active"*) return 0 ;; esac
     if [ "$il_manager" != pidfile ]; then

@@ -294,13 +294,6 @@ OURS = _table(
         "The first port of the virtual kubelet's API beside the server.",
     ),
     Variable(
-        "interlink_kubelet_namespace",
-        kinds.text,
-        "vk",
-        "interlink",
-        "The namespace that the virtual kubelet lives in, when it is deployed to the cluster.",
-    ),
-    Variable(
         "interlink_kubeconfig",
         kinds.text,
         "",

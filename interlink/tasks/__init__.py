@@ -19,7 +19,7 @@ def namespace() -> Collection:
     root.add_task(server.serve)
     root.add_task(server.sidecar)
     root.add_collection(_group("server", server.ready, deploying.deploy_server, *_operations()))
-    root.add_collection(_group("kubelet", kubelet.serve, kubelet.drain, kubelet.forget))
+    root.add_collection(_group("kubelet", kubelet.serve, kubelet.drain, kubelet.forget, *_kubelet_operations()))
     root.add_collection(_group("hosts", hosts.list_hosts, hosts.ping, hosts.facts, hosts.trust, deploying.prepare))
     root.add_collection(_group("pods", pods.list_pods, pods.show, pods.logs, pods.delete))
     return root
@@ -33,6 +33,16 @@ def _operations() -> tuple[Task[Any], ...]:
         operating.status,
         operating.logs,
         operating.rollback,
+    )
+
+
+def _kubelet_operations() -> tuple[Task[Any], ...]:
+    return (
+        deploying.deploy_kubelet,
+        operating.start_kubelet,
+        operating.stop_kubelet,
+        operating.kubelet_status,
+        operating.kubelet_logs,
     )
 
 

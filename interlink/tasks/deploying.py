@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from invoke.context import Context
 
 from interlink import compose
 from interlink.config import settings as config
-from interlink.deploy import hosts, server, smoke, wheel
-from interlink.deploy.steps import Outcome
-from interlink.model.host import runs_pods
+from interlink.deploy import hosts, kubelet, server, smoke, wheel
+from interlink.deploy.steps import Outcome, Plan
+from interlink.errors import ConfigError
+from interlink.model.host import Host, nodes, runs_pods, workers
+from interlink.remote.pool import Pool
 from interlink.tasks.command import command
 from interlink.tasks.deployment import HELP, Run, Site
 
@@ -64,6 +67,24 @@ def deploy_server(
     run.conclude(_served(run, Site.read(inventory, limit)))
 
 
+@command(name="deploy", iterable=["inventory"], help=HELP)
+def deploy_kubelet(
+    _: Context,
+    inventory: list[str] | None = None,
+    limit: str = "",
+    dry_run: bool = False,
+    diff: bool = False,
+    forks: int = 32,
+    json: bool = False,
+) -> None:
+    """Bring the virtual kubelet up, beside the server or in the cluster (interlink_kubelet in the inventory)."""
+    run = Run(dry_run, diff, forks, json)
+    site = Site.read(inventory, limit)
+    if not any(map(_wants_kubelet, site.servers())):
+        raise ConfigError("the group interlink_server says nothing of interlink_kubelet: set it to beside or cluster")
+    run.conclude(_joined(run, site, ()))
+
+
 @command(iterable=["inventory"], help={**HELP, **_HOSTS_HELP})
 def deploy(
     _: Context,
@@ -82,6 +103,7 @@ def deploy(
     site = Site.read(inventory, limit)
     outcomes = _prepared(run, site, Care(trust, not skip_smoke, float(smoke_timeout)))
     outcomes += _served(run, site)
+    outcomes += _joined(run, site, outcomes)
     run.conclude(outcomes)
 
 
@@ -106,3 +128,22 @@ def _served(run: Run, site: Site) -> list[Outcome]:
     wanted = server.Wanted(wheel.build(), site.whole, site.settings.known_hosts)
     with site.pool() as pool:
         return run.carry_out([server.plan(host, pool, wanted) for host in machines])
+
+
+def _joined(run: Run, site: Site, before: Sequence[Outcome]) -> list[Outcome]:
+    """Deploy the virtual kubelet of each server, unless the server itself could not be deployed."""
+    bad = {outcome.target for outcome in before if outcome.bad}
+    with site.pool() as pool:
+        plans = [_kubelet_plan(host, site, pool) for host in site.servers() if _wants_kubelet(host)]
+        return run.carry_out([plan for plan in plans if plan.target not in bad])
+
+
+def _wants_kubelet(host: Host) -> bool:
+    return str(host.get("interlink_kubelet")) != "none"
+
+
+def _kubelet_plan(host: Host, site: Site, pool: Pool) -> Plan:
+    asked = kubelet.wanted(host, list(nodes(workers(site.whole))))
+    if host.get("interlink_kubelet") == "cluster":
+        return kubelet.in_cluster(host, asked)
+    return kubelet.beside(host, pool, asked)
