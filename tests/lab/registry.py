@@ -20,12 +20,18 @@ HTPASSWD = "alice:$2y$05$7EjR1EONEukZeZl4LU1fCOjR453TFc/Zu.5hyolQK6PFIZuB3k7uq\n
 
 @dataclass(frozen=True)
 class Registry:
-    """One registry; `auth` asks for alice's password. Plain HTTP, which the lab's engines accept from it."""
+    """One registry; `auth` asks for alice's password. Plain HTTP, which the lab's engines accept from it.
+
+    `data` is where it keeps its images, if they are to outlive it. With `everywhere` it listens on all
+    addresses of its namespace, the loopback too, for an engine in that namespace.
+    """
 
     directory: Path
     namespace: Namespace
     port: int = 5000
     auth: bool = False
+    data: Path | None = None
+    everywhere: bool = False
 
     @property
     def address(self) -> str:
@@ -63,10 +69,10 @@ class Registry:
             "version": 0.1,
             "log": {"level": "warn", "accesslog": {"disabled": False}},
             "storage": {
-                "filesystem": {"rootdirectory": str(self.directory / "data")},
+                "filesystem": {"rootdirectory": str(self.data or self.directory / "data")},
                 "delete": {"enabled": True},
             },
-            "http": {"addr": self.address},
+            "http": {"addr": f":{self.port}" if self.everywhere else self.address},
         }
         if self.auth:
             (self.directory / "htpasswd").write_text(HTPASSWD)
