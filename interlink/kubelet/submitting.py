@@ -17,9 +17,11 @@ from interlink.kubelet.podstatus import Here
 from interlink.kubelet.podwriter import PodWriter
 from interlink.kubelet.references import Resolved, Resolver, Site, Unresolved
 from interlink.kubelet.tokens import Tokens
+from interlink.model.pod import Json
 from interlink.model.wire.problems import AlreadyDeleted
 
 UNSUPPORTED = "PodFeatureUnsupported"
+KEEP_AWAY = "its DaemonSet stays away by a node affinity for virtual-node.interlink/type DoesNotExist"
 
 
 @dataclass(frozen=True)
@@ -111,7 +113,16 @@ class Submitter:
         return wait
 
     async def _refuse(self, case: Case, error: InvalidPod) -> None:
-        """The pod asks for what cannot be done here, and never will."""
+        """The pod asks for what cannot be done here, and never will.
+
+        A DaemonSet's is not failed, but waits: its controller would replace a failed one for ever.
+        """
+        if _of_daemon_set(case.existing):
+            message = f"{error}; {KEEP_AWAY}"
+            self._tell(case.tell(UNSUPPORTED, message))
+            held = podstatus.Held({"": (UNSUPPORTED, message)})
+            await self._writer.status(case.existing, podstatus.held(case.existing, held, self._place.here()))
+            return
         self._tell(case.tell(UNSUPPORTED, str(error)))
         status = podstatus.refused(case.existing, UNSUPPORTED, str(error), self._place.here())
         await self._writer.status(case.existing, status)
@@ -125,3 +136,8 @@ class Submitter:
     def _tell(self, event: Event | None) -> None:
         if event is not None:
             self._tools.recorder.record(event)
+
+
+def _of_daemon_set(pod: Json) -> bool:
+    owners = pod["metadata"].get("ownerReferences") or []
+    return any(owner["kind"] == "DaemonSet" and owner.get("controller") for owner in owners)
