@@ -2,15 +2,21 @@
 # Runs one pod to its end, without anybody's help: inits in order, native sidecars, mains, restarts,
 # deadline, stop. Usage: supervisor.sh DIRECTORY, a bundle made by interlink/bundle/job.py:
 #
-#   plan             sourced: uid policy grace deadline count, and kind_N name_N of every container
+#   plan             sourced: uid policy grace deadline term memory count, and of every container kind_N name_N
+#                    gpus_N stop_N
 #   start/NAME       what starts a container; runs under the environment that `launch` gives it
+#   image/NAME       what has its image ready, where the runtime runs images
 #   volumes/NAME/    files, at $IL_VOLUMES/NAME
+#   records.sh, containers.sh: parts of this script
+#   accepted         "accepted UID TIME EXPIRES", if the pod came before it could start: its deadline counts from then
+#   grace            seconds, left by a delete before it sends TERM; without it, a batch system has sent that
 #
 # and what this script writes there, each by rename or by append:
 #
 #   claim            a link to "PID BIRTH BOOT": who supervises; exactly one ever does
 #   events           a fifo: "stop SECONDS" from outside, and everything that happens inside
-#   status           the whole state, see `save`; its last line is "end"
+#   status           the whole state, see records.sh; its last line is "end"
+#   scratch, shared  links to directories of this node, on its disk and in its memory
 #   logs/NAME.N      output of attempt N; logs/NAME.N.times: lines "TIME SIZE", what was there when
 #
 # One process decides; all others only start, sleep or wait and then write a line into the fifo. So
@@ -22,9 +28,11 @@ umask 077
 cd "$1" || exit 1
 here=$PWD
 . ./plan
+. ./records.sh
+. ./containers.sh
 
 tab='	'
-seq=0 ending= over= signalled= unsaved= beat=1 ip=
+seq=0 ending= over= signalled= unsaved= beat=1 ip= told= events=0
 pid= kind= name= state= # of the container at hand, set by `load`
 
 now() { date +%s; }
@@ -37,176 +45,9 @@ birth() {
 	[ "$1" = Z ] || echo "${20}"
 }
 
-# --- the containers' variables: FIELD_INDEX
-
-load() {
-	i=$1
-	eval "kind=\$kind_$i name=\$name_$i state=\$state_$i pid=\$pid_$i code=\$code_$i attempt=\$attempt_$i \
-		started=\$started_$i finished=\$finished_$i reason=\$reason_$i message=\$message_$i last=\$last_$i"
-}
-
-put() { eval "$1_$i=\$2; $1=\$2"; }
-
-each() { # call a function after loading each container; a failure ends the loop and is returned
-	n=0
-	while [ "$n" -lt "$count" ]; do
-		load "$n"
-		"$@" || return
-		n=$((n + 1))
-	done
-}
-
-fresh() {
-	for field in pid started finished reason message last termed; do eval "${field}_$n="; done
-	eval "state_$n=new code_$n=0 attempt_$n=0 delay_$n=0 size_$n=0"
-}
-
-# --- records
-
-# status: "pod SEQ PID BIRTH BOOT BORN ENDING OVER IP", then per container
-# "c INDEX STATE ATTEMPT PID STARTED FINISHED CODE REASON LAST MESSAGE"; tabs between, "-" for nothing.
-# LAST is "CODE REASON STARTED FINISHED" of the attempt before.
-show() {
-	printf 'c\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n' "$i" "$state" "$attempt" "${pid:--}" "${started:--}" \
-		"${finished:--}" "$code" "${reason:--}" "${last:--}" "${message:--}"
-}
-
-write() {
-	printf 'pod\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n' "$uid" "$seq" "$$" "$me" "$boot" "$born" "${ending:--}" \
-		"${over:--}" "${ip:--}" && each show && echo end
-}
-
-save() {
-	seq=$((seq + 1)) unsaved=
-	if ! { write >status.new && mv -f status.new status; } 2>/dev/null; then
-		unsaved=yes
-		return
-	fi
-	[ ! -e ../../feed ] || echo "$uid" >>../../feed
-}
-
 # --- time
 
 later() { (sleep "$1" && echo "$2" >&3) & }
-
-# What a log holds by now goes into its index, with the time of the last write.
-mark() {
-	eval "size=\$size_$i"
-	set -- $(stat -c '%Y %s' "logs/$name.$attempt" 2>/dev/null)
-	[ $# = 2 ] && [ "$2" != "$size" ] || return 0
-	echo "$1 $2" >>"logs/$name.$attempt.times"
-	eval "size_$i=\$2"
-	beat=1
-}
-
-mark_running() { [ "$state" != running ] || mark; }
-
-# Look at the logs every second while something is written, else less and less often, up to 16 s.
-tick() {
-	beat=$((beat < 16 ? beat * 2 : 16))
-	each mark_running
-	[ -n "$over" ] || later "$beat" tick
-}
-
-# --- one container
-
-launch() {
-	put state starting
-	put finished ""
-	put reason ""
-	put message ""
-	eval "termed_$i= size_$i=0"
-	(
-		trap - TERM
-		log=logs/$name.$attempt
-		if ! true >>"$log"; then
-			echo "ended $i 128" >&3
-			exit
-		fi
-		setsid env -i $reset PATH="$PATH" HOME="${HOME:-/}" IL_CONTAINER="$uid/$name/$attempt" IL_DIR="$here" \
-			IL_VOLUMES="$here/volumes" IL_POD_IP="$ip" IL_HOST_IP="$ip" \
-			sh "start/$name" >>"$log" 2>"start/$name.err" </dev/null 3>&- &
-		echo "started $i $!" >&3
-		wait $!
-		echo "ended $i $?" >&3
-	) &
-}
-
-on_started() { # INDEX PID
-	load "$1"
-	put pid "$2"
-	put started "$(now)"
-	put state running
-	[ -z "$killing" ] || slay
-}
-
-on_ended() { # INDEX CODE
-	load "$1"
-	scour "$uid/$name/$attempt"
-	put finished "$(now)"
-	put code "$2"
-	put pid ""
-	put state ended
-	put reason Error
-	[ "$code" != 0 ] || put reason Completed
-	blame
-	mark
-	[ -n "$ending" ] || ! comes_back || back_off
-}
-
-# A container that could not be started: the kubelet's code 128, and why.
-blame() {
-	message=
-	if [ -e "start/$name.refused" ]; then
-		read -r message <"start/$name.refused"
-		rm -f "start/$name.refused"
-	elif [ ! -e "logs/$name.$attempt" ]; then
-		message="cannot write its log: is the disk full?"
-	fi
-	[ -n "$message" ] || return 0
-	put message "$message"
-	put reason StartError
-}
-
-comes_back() {
-	case $kind:$policy:$code in
-	sidecar:* | main:Always:*) ;;
-	init:Never:* | main:Never:* | *:0) return 1 ;;
-	esac
-}
-
-# Restart at once, then after 10 s, doubling to 300 s; forgotten after ten minutes of running.
-back_off() {
-	eval "delay=\$delay_$i"
-	[ $((finished - started)) -lt 600 ] || delay=0
-	put state waiting
-	later "$delay" "due $i"
-	delay=$((delay == 0 ? 10 : delay * 2))
-	eval "delay_$i=$((delay > 300 ? 300 : delay))"
-}
-
-on_due() {
-	load "$1"
-	[ "$state" = waiting ] || return 0
-	put last "$code $reason $started $finished"
-	put attempt $((attempt + 1))
-	launch
-}
-
-# Whatever a container has left behind carries its mark in the environment.
-scour() {
-	tries=0
-	while [ "$tries" -lt 50 ]; do
-		left=
-		for file in $(grep -lsFxz "IL_CONTAINER=$1" /proc/[0-9]*/environ); do
-			file=${file#/proc/}
-			kill -KILL "${file%%/*}" 2>/dev/null && left=yes
-		done
-		[ -n "$left" ] || return 0
-		tries=$((tries + 1))
-		[ "$tries" -lt 3 ] || sleep 0.1
-	done
-}
 
 # --- the pod
 
@@ -223,10 +64,11 @@ advance() {
 }
 
 pass() {
-	[ "$state" != new ] || launch
+	[ "$state" != new ] || begin
 	case $kind:$state:$code in
+	*:pulling:*) return 1 ;; # one whose image is fetched delays the next, as in Kubernetes
 	main:* | init:ended:0) ;;
-	init:* | sidecar:starting:*) return 1 ;;
+	init:* | sidecar:starting:* | sidecar:unready:*) return 1 ;;
 	esac
 }
 
@@ -258,29 +100,51 @@ wind_down() {
 
 halt_first() { [ "$kind" = sidecar ] || halt; }
 
-halt() {
-	case $state in
-	waiting) put state ended ;;
-	starting) busy=yes ;;
-	running)
-		busy=yes
-		eval "termed=\$termed_$i; termed_$i=yes"
-		[ -n "$termed" ] || signal TERM
-		;;
-	esac
-}
-
-# Before the child has made its own process group, it can only be met by its id.
-signal() { kill "-$1" "-$pid" 2>/dev/null || kill "-$1" "$pid" 2>/dev/null; }
-
-slay() {
-	[ "$state" != running ] || { signal KILL; scour "$uid/$name/$attempt"; }
-	return 0
-}
-
 on_kill() {
 	killing=yes
 	each slay
+}
+
+on_signal() {
+	signalled=
+	if read -r a 2>/dev/null <grace; then
+		finish Deleted "$a"
+	elif [ -n "${SLURM_JOB_ID:-}" ]; then
+		[ -n "$ending" ] || finish Stopped "$grace"
+	else
+		finish Deleted "$grace"
+	fi
+}
+
+# --- the node
+
+# A directory on this node's own disk, for what no other node needs, and one in its memory.
+places() {
+	scratch=$(mktemp -d "${TMPDIR:-/tmp}/il.XXXXXX") || scratch=$here/work/.node
+	mkdir -p "$scratch"
+	ln -sfn "$scratch" scratch
+	shared=$scratch/shared
+	[ -z "$memory" ] || shared=$(mktemp -d /dev/shm/il.XXXXXX) || shared=$scratch/shared
+	ln -sfn "$shared" shared
+	for volume in $memory; do mkdir -p "$shared/$volume" && chmod 777 "$shared/$volume"; done
+}
+
+# The devices that the job was given, each to one container; who asked for none gets none.
+share_devices() {
+	unset given
+	all=${CUDA_VISIBLE_DEVICES-${ROCR_VISIBLE_DEVICES-none}}
+	[ "$all" != none ] || return 0
+	given=yes n=0
+	while [ "$n" -lt "$count" ]; do
+		eval "wanted=\$gpus_$n kind=\$kind_$n"
+		[ "$kind" != init ] || { eval "devices_$n=\$(echo \"$all\" | cut -d , -f \"1-$wanted\" 2>/dev/null)"; wanted=0; }
+		while [ "$wanted" -gt 0 ] && [ -n "$all" ]; do
+			eval "devices_$n=\${devices_$n:+\$devices_$n,}${all%%,*}"
+			case $all in *,*) all=${all#*,} ;; *) all= ;; esac
+			wanted=$((wanted - 1))
+		done
+		n=$((n + 1))
+	done
 }
 
 # --- life
@@ -288,7 +152,8 @@ on_kill() {
 boot=
 read -r boot 2>/dev/null </proc/sys/kernel/random/boot_id
 me=$(birth $$)
-ln -s "$$ $me $boot" claim 2>/dev/null || exit 0
+# Over NFS, the answer to a success may be lost, and the repetition then fails.
+ln -s "$$ $me $boot" claim 2>/dev/null || [ "$(readlink claim)" = "$$ $me $boot" ] || exit 0
 [ ! -e "../../gone/$uid" ] || exit 0
 mkdir -p logs work
 mkfifo events || exit 1
@@ -307,7 +172,10 @@ while [ "$n" -lt "$count" ]; do
 	fresh
 	n=$((n + 1))
 done
-[ -z "$deadline" ] || later "$deadline" deadline
+if [ -n "$deadline" ]; then
+	! IFS=$tab read -r event event event a 2>/dev/null <accepted || deadline=$((a > born ? a - born : 0))
+	later "$deadline" deadline
+fi
 later 1 tick
 advance
 save
@@ -315,9 +183,9 @@ save
 while [ -z "$over" ]; do
 	event= a= b=
 	read -r event a b <&3
-	[ -z "$signalled" ] || { signalled= && finish Deleted "$grace"; }
+	[ -z "$signalled" ] || on_signal
 	case $event in
-	started | ended | due) "on_$event" "$a" "$b" ;;
+	started | ended | due | pull | pulled | stale) "on_$event" "$a" "$b" ;;
 	stop) finish Deleted "$a" ;;
 	deadline) [ -n "$ending" ] || finish DeadlineExceeded "$grace" ;;
 	kill) on_kill ;;
@@ -328,7 +196,8 @@ while [ -z "$over" ]; do
 done
 
 # Secrets go as soon as nothing can be started any more.
-rm -rf start volumes
+chmod -R u+rwx "$scratch" 2>/dev/null
+rm -rf start volumes pull box "$scratch" "$shared" scratch shared
 tries=0
 while [ -n "$unsaved" ] && [ "$tries" -lt 30 ]; do
 	sleep 1

@@ -107,12 +107,14 @@ class Listing:
     """All of our pods on one host at one moment, complete or `None` where a pod could not be read.
 
     A pod that is absent from `pods` is positively not there: the engine or scheduler answered.
-    `events` is what the driver saw since its previous listing or observation, each event once.
+    `events` is what the driver saw since its previous listing or observation, each event once. `trouble`
+    says what is wrong with the engine or scheduler where that does not keep the driver from listing its pods.
     """
 
     taken_at: datetime
     pods: Mapping[str, PodStatus]
     events: tuple[PodEvent, ...] = ()
+    trouble: str = ""
 
 
 class Driver(Protocol):

@@ -1,4 +1,4 @@
-"""The host variables for Slurm: name, kind, default, example, meaning; and the names of the existing plugin for them."""
+"""The host variables for Slurm: name, kind, default, example, meaning; and the existing plugin's names for them."""
 
 from __future__ import annotations
 

@@ -14,12 +14,12 @@ _GPU = re.compile(r"gpu(?::[A-Za-z][\w.-]*)?:(\d+)")
 
 
 def parse(lines: Iterable[str]) -> list[dict[str, Any]]:
-    """Return name, default, up, nodes, cpus (all and idle), memory (bytes of the greatest node), gpus, time_limit.
+    """Return name, default, up, nodes, cpus (all and idle), memory (bytes of the greatest node, and of all), gpus, limit.
 
     >>> parse(["batch*|up|1-00:00:00|2|3/5/0/8|1000+|gpu:a100:4(S:0-1)", "batch*|up|1-00:00:00|1|4/0/0/4|500|(null)"])
     ... # doctest: +NORMALIZE_WHITESPACE
     [{'name': 'batch', 'default': True, 'up': True, 'time_limit': '1-00:00:00',
-      'nodes': 3, 'cpus': 12, 'idle': 5, 'memory': 1048576000, 'gpus': 8}]
+      'nodes': 3, 'cpus': 12, 'idle': 5, 'memory': 1048576000, 'total': 2621440000, 'gpus': 8}]
     """
     found: dict[str, dict[str, Any]] = {}
     for line in lines:
@@ -33,6 +33,7 @@ def parse(lines: Iterable[str]) -> list[dict[str, Any]]:
         row["cpus"] += int(cpus[3])
         row["idle"] += int(cpus[1])
         row["memory"] = max(row["memory"], _mebibytes(words[5]))
+        row["total"] += int(nodes) * _mebibytes(words[5])
         row["gpus"] += int(nodes) * sum(int(count) for count in _GPU.findall(words[6]))
     return list(found.values())
 
@@ -43,7 +44,7 @@ def _empty(name: str, state: str, limit: str) -> dict[str, Any]:
         "default": name.endswith("*"),
         "up": state == "up",
         "time_limit": limit,
-        **dict.fromkeys(("nodes", "cpus", "idle", "memory", "gpus"), 0),
+        **dict.fromkeys(("nodes", "cpus", "idle", "memory", "total", "gpus"), 0),
     }
 
 

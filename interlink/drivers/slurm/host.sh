@@ -1,0 +1,337 @@
+# What the Slurm driver does on a login node, after place.sh. Set before: il_sbatch, il_squeue, il_scancel, il_scontrol,
+# il_sacct, il_unsent and il_unclear (what sbatch says when the controller got nothing, or perhaps something).
+# In pods/UID, beside what the bundle and its supervisor have there:
+#
+#   accepted         "accepted UID TIME EXPIRES": when the pod came, and when its deadline ends ("-": never)
+#   submit.N         a link to "HOST PID BIRTH TIME": who submits for the Nth time; exclusive, as links are
+#   answer.N         sbatch's code and words, if it gave no job; without it and without a job, nobody knows
+#   absent.N         when the queue was first seen without the job of an unclear submission
+#   job              "job UID ID TIME": the job
+#   grace            seconds that a delete gives the containers; without it a TERM comes from Slurm
+#   lost             "lost UID TIME REASON MESSAGE": what became of a pod whose supervisor cannot tell
+
+il_newline='
+'
+il_settled=30 # seconds between two looks at the queue that show an unclear submission to have come to nothing
+
+il_squeue_of_mine() {
+	SLURM_TIME_FORMAT=%s timeout 40 "$il_squeue" --noheader --array --states=all --user="$(id -u)" "$@"
+}
+
+# il_queue ARGUMENT...: all jobs of this user, or some; then "q CODE MESSAGE".
+il_queue() {
+	exec 4>&1
+	il_line=$(il_squeue_of_mine --format='j|%A|%T|%S|%e|%l|%r|%j' "$@" 2>&1 >&4 4>&-)
+	printf 'q\t%s\t%s\n' "$?" "$(echo "$il_line" | tr '\n\t' '  ')"
+	exec 4>&-
+}
+
+# --- submit
+
+# il_create UID EXPIRES ARGUMENT... <tar: ARGUMENTs are sbatch's. Prints new, existing or deleted with the job's id;
+# refused, later or unclear with a message; or "failed MESSAGE".
+il_create() {
+	[ ! -e "gone/$1" ] || { echo deleted; return; }
+	il_new=existing
+	if [ ! -d "pods/$1" ]; then
+		il_unpack "$1" || return 0
+	fi
+	il_uid=$1 il_expires=$2
+	shift 2
+	il_job=$(il_job_of "$il_uid")
+	if [ -z "$il_job" ]; then
+		cd "pods/$il_uid" || { echo deleted; return; }
+		il_submit "$@"
+		cd "$il_root" || exit 69
+		[ -n "$il_job" ] || return 0
+	fi
+	[ -e "gone/$il_uid" ] || { echo "$il_new $il_job"; return; }
+	timeout 40 "$il_scancel" "$il_job" 2>/dev/null
+	il_remove "$il_uid" 0 40 0 >/dev/null
+	echo deleted
+}
+
+il_job_of() {
+	while IFS=$il_tab read -r il_word il_word il_line il_word; do echo "$il_line"; done 2>/dev/null <"pods/$1/job"
+}
+
+# il_me: set il_pid and il_birth to those of this very process; `$$` is another one in a subshell.
+il_me() {
+	read -r il_pid il_line </proc/self/stat
+	set -- ${il_line##*') '}
+	il_birth=${20}
+}
+
+# Submit, in the pod's directory, unless somebody does or has done so and it is not known what came of it.
+# Sets il_job, or prints why not.
+il_submit() {
+	il_now=$(date +%s)
+	if [ ! -e accepted ]; then
+		il_line=-
+		[ "$il_expires" = - ] || il_line=$((il_now + il_expires))
+		printf 'accepted\t%s\t%s\t%s\n' "$il_uid" "$il_now" "$il_line" >accepted.new && mv -f accepted.new accepted ||
+			exit 73
+	fi
+	il_n=1
+	if [ -L submit.1 ]; then
+		while [ -L "submit.$((il_n + 1))" ]; do il_n=$((il_n + 1)); done
+		il_resolve || return
+		[ -z "$il_job" ] || return
+		il_n=$((il_n + 1))
+	fi
+	if [ -L claim ]; then
+		echo later the pod is ending
+	else
+		il_send "$@"
+	fi
+}
+
+il_send() {
+	il_me
+	ln -s "$(uname -n) $il_pid $il_birth $il_now" "submit.$il_n" 2>/dev/null || { echo unclear somebody else submits it; return; }
+	il_line=$({
+		il_out=$(timeout -k 5 100 "$il_sbatch" "$@" --chdir="$PWD" --output="$(il_literal "$PWD")/job.out" \
+			"$PWD/job.sh" 2>&3 </dev/null)
+		printf '\n%s %s' "$?" "$il_out"
+	} 3>&1)
+	il_out=${il_line##*"$il_newline"} il_said=${il_line%"$il_newline"*}
+	il_code=${il_out%% *} il_out=${il_out#* }
+	il_id=${il_out%%;*}
+	case $il_code:$il_id in
+	0:*[!0-9]* | 0:) il_said="sbatch answered $il_out" ;;
+	0:*)
+		il_record "$il_id"
+		return
+		;;
+	esac
+	printf '%s\n%s\n' "$il_code" "$il_said" >"answer.$il_n.new" && mv -f "answer.$il_n.new" "answer.$il_n"
+	il_say "$(il_kind)" "$il_said"
+}
+
+# A percent sign means something in --output.
+il_literal() {
+	case $1 in
+	*%*) printf '%s' "$1" | sed 's/%/%%/g' ;;
+	*) printf '%s' "$1" ;;
+	esac
+}
+
+# What an answer means, by il_code and il_said: ended by a signal or by `timeout`, the controller may have it.
+il_kind() {
+	case $il_code in
+	126 | 127) echo later ;;
+	0 | 12[45] | 12[89] | 1[3-9]? | 2??) echo unclear ;;
+	*)
+		if printf '%s' "$il_said" | grep -qF -e "$il_unsent"; then
+			echo later
+		elif printf '%s' "$il_said" | grep -qF -e "$il_unclear"; then
+			echo unclear
+		else
+			echo refused
+		fi
+		;;
+	esac
+}
+
+# il_record ID: also where it cannot be written, the job is known for now, and is found by its name later.
+il_record() {
+	il_job=$1
+	printf 'job\t%s\t%s\t%s\n' "$il_uid" "$1" "$il_now" >"job.new.$il_n" && mv -f "job.new.$il_n" job
+	:
+}
+
+# What has come of the last submission. Fails with a word printed while that is not known; a job that is found is
+# recorded; otherwise it may be submitted again.
+il_resolve() {
+	if [ -e "answer.$il_n" ]; then
+		{ read -r il_code && il_said=$(cat); } <"answer.$il_n"
+		[ "$(il_kind)" = unclear ] || return 0
+	elif il_busy; then
+		il_wait=0
+		while il_job=$(cd "$il_root" && il_job_of "$il_uid") && [ -z "$il_job" ] && [ ! -e "answer.$il_n" ]; do
+			[ "$il_wait" -lt 100 ] && il_busy || { echo unclear somebody else submits it; return 1; }
+			sleep 0.1
+			il_wait=$((il_wait + 1))
+		done
+		[ -n "$il_job" ] || echo unclear somebody else has tried to submit it
+		[ -n "$il_job" ]
+		return
+	fi
+	il_begun=$(date +%s)
+	il_line=$(il_squeue_of_mine --name="$il_uid" --format=%A 2>&1) || { il_say unclear "$il_line"; return 1; }
+	il_line=$(echo "$il_line" | grep -x '[0-9][0-9]*' | head -n 1)
+	[ -z "$il_line" ] || { il_record "$il_line"; return 0; }
+	il_first=
+	read -r il_first 2>/dev/null <"absent.$il_n"
+	[ -n "$il_first" ] || { echo "$il_begun" >"absent.$il_n"; il_first=$il_begun; }
+	[ $((il_begun - il_first)) -lt "$il_settled" ] || return 0
+	echo unclear the answer to its submission was lost, and the queue does not show it yet
+	return 1
+}
+
+# Whoever submits may still be at it: on this computer we see, of another one we believe it for two minutes.
+il_busy() {
+	set -- $(readlink "submit.$il_n")
+	if [ "$1" = "$(uname -n)" ]; then
+		il_alive "$2" "$3"
+	else
+		[ $(($(date +%s) - $4)) -lt 120 ]
+	fi
+}
+
+# --- delete
+
+# il_delete UID GRACE TRIES KEEP_BYTES KEEP_MINUTES: GRACE "-" is the pod's own. Prints stopping (ask again), away and
+# Slurm's words, or gone and the record that is kept.
+il_delete() {
+	: >"gone/$1" || exit 69
+	il_remove "$1" "$2" "$3" "$4" || return 0
+	find kept -mindepth 1 -maxdepth 1 -mmin "+$5" -exec rm -rf {} +
+	find gone -mindepth 1 -maxdepth 1 -mmin +1440 -exec rm -f {} +
+	echo gone
+	cat "kept/$1/facts" "kept/$1/job" "kept/$1/status" "kept/$1/lost" 2>/dev/null
+	:
+}
+
+il_remove() {
+	[ -d "pods/$1" ] || return 0
+	il_job=$(il_job_of "$1")
+	if ln -s '0 0 0' "pods/$1/claim" 2>/dev/null || il_unborn "$1"; then # nothing of it was started, nor will be
+		il_cancel "$1" || return 1
+	else
+		il_stop "$1" "$2" "$3" || return 1
+	fi
+	il_keep "$1" "$4"
+	mv -T "pods/$1" "pods/.old.$1.$$" 2>/dev/null && rm -rf "pods/.old.$1.$$"
+	:
+}
+
+il_unborn() { [ "$(readlink "pods/$1/claim")" = '0 0 0' ]; }
+
+# il_cancel UID: end the job at once, and see it gone.
+il_cancel() {
+	[ -n "$il_job" ] || { il_find "$1" || return 1; }
+	[ -n "$il_job" ] || return 0
+	il_line=$(timeout 40 "$il_scancel" "$il_job" 2>&1) || { il_say away "$il_line"; return 1; }
+	il_n=0
+	until il_is_gone; do
+		[ "$il_n" -lt 8 ] || { il_say stopping; return 1; }
+		sleep 0.2
+		il_n=$((il_n + 1))
+	done
+}
+
+il_say() { echo "$@" | tr '\n' ' '; }
+
+# il_find UID: a job whose id was never recorded.
+il_find() {
+	[ -L "pods/$1/submit.1" ] || return 0
+	il_line=$(il_squeue_of_mine --name="$1" --format=%A 2>&1) || { il_say away "$il_line"; return 1; }
+	il_job=$(echo "$il_line" | grep -x '[0-9][0-9]*' | head -n 1)
+}
+
+# The queue does not show the job as alive. A squeue that fails says nothing, unless it knows that there is no such job.
+il_is_gone() {
+	[ -n "$il_job" ] || return 0
+	if il_line=$(timeout 40 "$il_squeue" --noheader --jobs="$il_job" --format=%T 2>&1); then
+		[ -z "$il_line" ]
+	else
+		case $il_line in *[Ii]nvalid*job*) ;; *) return 1 ;; esac
+	fi
+}
+
+il_is_over() {
+	[ ! -e "pods/$1/lost" ] || return 0
+	IFS=$il_tab read -r il_word il_word il_word il_word il_word il_word il_word il_word il_over il_word \
+		2>/dev/null <"pods/$1/status" && [ "$il_over" = yes ]
+}
+
+# il_stop UID GRACE TRIES: tell the supervisor by a signal and a note, and see it end within TRIES times 0.05 s.
+il_stop() {
+	il_grace=$2
+	[ "$il_grace" != - ] || il_grace=$(. "./pods/$1/plan" && echo "$grace")
+	il_now=$(date +%s) il_told='' il_n=0
+	read -r il_told 2>/dev/null <"pods/$1/stop"
+	if [ "${il_told:-$((il_now + il_grace + 1))}" -gt $((il_now + il_grace)) ] && ! il_is_over "$1"; then
+		echo "$il_grace" >"pods/$1/grace.new" && mv -f "pods/$1/grace.new" "pods/$1/grace" || exit 73
+		timeout 40 "$il_scancel" --state=PENDING "$il_job" 2>/dev/null # requeued, perhaps
+		if ! il_line=$(timeout 40 "$il_scancel" --batch --signal=TERM "$il_job" 2>&1) && ! il_is_gone; then
+			il_say away "$il_line"
+			return 1
+		fi
+		il_told=$((il_now + il_grace))
+		echo "$il_told" >"pods/$1/stop"
+	fi
+	until il_is_over "$1" && il_is_gone; do
+		if [ "$(date +%s)" -gt $((${il_told:-$il_now} + 20)) ]; then # it does not do what it was told
+			timeout 40 "$il_scancel" "$il_job" 2>/dev/null
+			if il_is_gone; then break; fi
+		fi
+		[ "$il_n" -lt "$3" ] || { il_say stopping; return 1; }
+		sleep 0.05
+		il_n=$((il_n + 1))
+	done
+	il_is_over "$1" || il_note "$1" SupervisorLost 'the job ended without a word about its containers'
+}
+
+# --- the end of a pod whose supervisor cannot tell
+
+# il_lose UID REASON MESSAGE ...: nobody will start or restart these containers any more; write down why. Prints the records.
+il_lose() {
+	il_all=
+	while [ $# -ge 3 ]; do
+		if [ -d "pods/$1" ] && ! il_is_over "$1"; then
+			ln -s '0 0 0' "pods/$1/claim" 2>/dev/null && il_job=$(il_job_of "$1") && [ -n "$il_job" ] &&
+				timeout 40 "$il_scancel" "$il_job" 2>/dev/null
+			il_note "$1" "$2" "$3"
+			rm -rf "pods/$1/start" "pods/$1/volumes"
+		fi
+		il_all="$il_all $1"
+		shift 3
+	done
+	il_show $il_all
+}
+
+il_note() {
+	printf 'lost\t%s\t%s\t%s\t%s\n' "$1" "$(date +%s)" "$2" "$3" >"pods/$1/lost.$$" && mv -f "pods/$1/lost.$$" "pods/$1/lost"
+}
+
+# --- look
+
+# il_tick MINUTES: the clock, the queue, the names of all pods, and the records that changed in the last MINUTES
+# ("all": all of them). Files are opened by name: on NFS that is fresh, where listings and times may lag a minute.
+il_tick() {
+	printf 'time\t%s\n' "$(date +%s)"
+	il_queue
+	ls pods | sed 's/^/p	/'
+	if [ "$1" = all ]; then
+		ls pods
+	else
+		find pods -mindepth 2 -maxdepth 2 \( -name status -o -name job -o -name lost -o -name accepted \) -mmin "-$1" |
+			sed 's|^pods/||; s|/.*||' | sort -u
+	fi | il_files pods
+}
+
+# il_files DIRECTORY <UIDs: their records.
+il_files() {
+	sed "s|.*|$1/&/kept $1/&/facts $1/&/accepted $1/&/job $1/&/status $1/&/lost|" | tr ' \n' '\0\0' | xargs -0 cat 2>/dev/null
+	:
+}
+
+# il_show UID...: the clock and the records of these, deleted ones too.
+il_show() {
+	printf 'time\t%s\n' "$(date +%s)"
+	for il_uid; do [ ! -d "pods/$il_uid" ] || echo "$il_uid"; done | il_files pods
+	for il_uid; do [ -d "pods/$il_uid" ] || [ ! -d "kept/$il_uid" ] || echo "$il_uid"; done | il_files kept
+}
+
+# il_history ID...: what Slurm remembers of jobs that its queue does not show: "h|ID|STATE|START|END|CODE".
+il_history() {
+	il_line=$(echo "$*" | tr ' ' ',')
+	if SLURM_TIME_FORMAT=%s timeout 40 "$il_sacct" --noheader --parsable2 --allocations --jobs="$il_line" \
+		--format=JobIDRaw,State,Start,End,ExitCode 2>/dev/null | sed 's/^/h|/' | grep .; then return 0; fi
+	for il_job; do
+		timeout 10 "$il_scontrol" --oneliner show job "$il_job" 2>/dev/null
+	done | sed -n 's/^JobId=\([0-9]*\) .*JobState=\([A-Z_]*\) .*ExitCode=\([0-9:]*\) .*StartTime=\([^ ]*\) .*EndTime=\([^ ]*\) .*/h|\1|\2|\4|\5|\3/p'
+	:
+}
