@@ -16,6 +16,7 @@ from tests.lab.controlplane.cluster import Cluster
 from tests.lab.controlplane.plane import ControlPlane, Options
 from tests.lab.docker import Dockerd
 from tests.lab.hosts import SshHost
+from tests.lab.hpc.cluster import HpcCluster
 from tests.lab.network import Namespace
 from tests.lab.registry import Registry
 from tests.lab.slurm import cluster as slurms
@@ -39,7 +40,9 @@ def _own_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         "SSH_",
         "DOCKER_",
         "CONTAINER",
-        "INTERLINK_",
+        "INTERLINK",
+        "SIDECAR",
+        "VKTOKEN",
         "XDG_",
         "KUBE",
         "ANSIBLE_",
@@ -217,6 +220,12 @@ def server_id(request: pytest.FixtureRequest, lab_part: Callable[[str], shared.L
 def slurm(lab_part: Callable[[str], shared.Lab]) -> slurms.Cluster:
     """The shared Slurm cluster, which no test may hurt; `slurm.hosts` are its login nodes."""
     return lab_part("slurm").slurm
+
+
+@pytest.fixture(scope="session")
+def hpc(lab_part: Callable[[str], shared.Lab]) -> HpcCluster:
+    """The shared cluster with a newer Slurm and Apptainer."""
+    return lab_part("hpc").hpc
 
 
 @pytest.fixture

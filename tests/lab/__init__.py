@@ -32,6 +32,7 @@ in CI and skip elsewhere, naming the package.
                                "network is unreachable"
     postgres_url               SQLAlchemy's URL of an empty database
     slurm, slurm_factory       a Slurm cluster: see slurm/__init__.py
+    hpc                        a newer Slurm, with Apptainer, and a workstation: see hpc/__init__.py
     cluster, second_cluster    a Kubernetes control plane: see controlplane/__init__.py
 
 Images (images.py): busybox:1.36, lab/show:1 (ENTRYPOINT, CMD, ENV, USER 1000:2000, WORKDIR), lab/named-user:1

@@ -30,6 +30,8 @@ def commands(lab: Lab) -> str:
         f"# registries: {lab.registry.address}, and {closed.address} for {closed.user} / {closed.password}",
         f"# Slurm: export SLURM_CONF={lab.slurm.conf} to be its administrator; its login nodes",
         *(shlex.join(host.ssh()) for host in lab.slurm.hosts),
+        "# HPC: another Slurm, with Apptainer",
+        *(shlex.join(host.ssh()) for host in lab.hpc.hosts),
         f"# PostgreSQL: {lab.postgres.url('postgres')}",
         f"# Kubernetes, once `up` has started it: export KUBECONFIG={lab.kubernetes.admin}; kubectl is",
         f"{programs.directory() or '(not built)'}/kubectl",

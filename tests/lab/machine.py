@@ -11,6 +11,7 @@ from pathlib import Path
 
 from tests.lab import process
 from tests.lab.controlplane import programs
+from tests.lab.hpc import root
 
 # part -> {program or file that shows the package is there: package}
 PACKAGES: dict[str, dict[str, str]] = {
@@ -29,6 +30,7 @@ PACKAGES: dict[str, dict[str, str]] = {
         "munged": "munge",
         "unshare": "util-linux",
     },
+    "hpc": {"debootstrap": "debootstrap"},
 }
 # part -> the parts below it
 NEEDS: dict[str, Sequence[str]] = {
@@ -41,9 +43,10 @@ NEEDS: dict[str, Sequence[str]] = {
     "postgres": ("network",),
     "kubernetes": (),
     "slurm": ("network", "sshd"),
+    "hpc": ("network", "sshd", "registry"),
 }
 PARTS = tuple(PACKAGES)
-SLOW = ("kubernetes",)  # started by the first test that needs it, while others go on
+SLOW = ("kubernetes", "hpc")  # started by the first test that needs it, while others go on
 QUICK = tuple(part for part in PARTS if part not in SLOW)
 
 
@@ -76,6 +79,8 @@ def obstacle(parts: Sequence[str]) -> str:
         return f"install: apt-get install {' '.join(absent)}"
     if "kubernetes" in closure(parts) and (why := programs.obstacle()):
         return why
+    if "hpc" in closure(parts) and not root.made():
+        return "the HPC root is not made: .venv/bin/inv lab.up --parts hpc"
     if not is_root():
         return "the lab needs root: sudo .venv/bin/inv test"
     return ""
@@ -89,7 +94,12 @@ def install(parts: Sequence[str] = PARTS) -> list[str]:
         with _services_denied():
             for command in (["update"], ["install", "-y", "--no-install-recommends", *absent]):
                 subprocess.run(["apt-get", "-q", *command], env=env, stdin=subprocess.DEVNULL, check=True)
-    return absent + (programs.build() if "kubernetes" in closure(parts) else [])
+    wanted = closure(parts)
+    return [
+        *absent,
+        *(programs.build() if "kubernetes" in wanted else []),
+        *(root.build() if "hpc" in wanted else []),
+    ]
 
 
 @contextlib.contextmanager

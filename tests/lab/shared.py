@@ -14,6 +14,8 @@ from tests.lab.controlplane.cluster import Cluster, prepare, prepared_by
 from tests.lab.controlplane.plane import ControlPlane
 from tests.lab.docker import Dockerd
 from tests.lab.hosts import PAUSE_IMAGE, SshHost
+from tests.lab.hpc.cluster import HpcCluster
+from tests.lab.hpc.front import Front
 from tests.lab.network import Network
 from tests.lab.podman import Podman
 from tests.lab.postgres import Postgres
@@ -22,6 +24,7 @@ from tests.lab.slurm import cluster as slurm
 
 NAMESPACES = "namespaces"  # the file of a private directory that names the namespaces of its test
 DOCKER, PODMAN, SLURM = 10, 11, 12  # last bytes of the hosts' addresses; Slurm has as many as computers
+HPC = 3  # likewise
 
 
 class Lab:
@@ -41,10 +44,13 @@ class Lab:
         self.podman = Podman(root / "podman", podman_host, self.registry.address, self.private_registry.address)
         self.podman_sshd = sshd.Sshd(root / "podman-ssh", namespace=podman_host, env=self.podman.env)
         self.kubernetes = ControlPlane(root / "kubernetes")
-        computers = {
-            name: self.network.namespace(name, number) for number, name in enumerate(slurm.COMPUTERS, start=SLURM)
-        }
-        self.slurm = slurm.Cluster(root / "slurm", computers)
+        self.slurm = slurm.Cluster(root / "slurm", self._computers("", SLURM))
+        self.front = Front(root / "front", self.registry, self.private_registry)
+        self.hpc = HpcCluster(root / "hpc", self._computers("h", HPC), self.front)
+
+    def _computers(self, prefix: str, first: int) -> dict[str, network.Namespace]:
+        names = enumerate(slurm.COMPUTERS, start=first)
+        return {name: self.network.namespace(f"{prefix}{name}", number) for number, name in names}
 
     @cached_property
     def images(self) -> list[images.Image]:
@@ -95,7 +101,8 @@ class Lab:
             "podman": self._start_podman,
             "postgres": self.postgres.start,
             "kubernetes": self._start_kubernetes,
-            "slurm": self._start_slurm,
+            "slurm": lambda: self._start_slurm(self.slurm),
+            "hpc": self._start_hpc,
         }
 
     def _start_network(self) -> None:
@@ -128,10 +135,14 @@ class Lab:
             cluster.close()
             prepared.write_text(prepared_by())
 
-    def _start_slurm(self) -> None:
-        for computer in self.slurm.computers.values():
+    def _start_slurm(self, cluster: slurm.Cluster) -> None:
+        for computer in cluster.computers.values():
             self.network.ensure(computer)
-        self.slurm.start()
+        cluster.start()
+
+    def _start_hpc(self) -> None:
+        self.front.start()
+        self._start_slurm(self.hpc)
 
     def status(self) -> dict[str, bool]:
         """Which parts run now."""
@@ -143,6 +154,7 @@ class Lab:
             "postgres": self.postgres.alive,
             "kubernetes": self.kubernetes.alive,
             "slurm": self.slurm.alive,
+            "hpc": self.hpc.alive and self.front.alive,
         }
 
     def down(self, force: bool = False) -> None:
@@ -161,6 +173,8 @@ class Lab:
             self.postgres.stop()
             self.kubernetes.kill()
             self.slurm.close()
+            self.hpc.close()
+            self.front.stop()
             for registry in (self.registry, self.private_registry):
                 registry.stop()
             self.sweep_private(everything=True)

@@ -45,7 +45,7 @@ class Cluster:
     def __init__(self, directory: Path, namespaces: Mapping[str, Namespace], settings: Settings | None = None) -> None:
         self.directory = directory
         self.settings = settings or Settings()
-        self.computers = {name: Computer(space.name, space.address, directory) for name, space in namespaces.items()}
+        self.computers = {name: self._computer(space) for name, space in namespaces.items()}
         nodes = self.computers
         conf = {"SLURM_CONF": str(self.conf)}
         self.munge = self._munged("munge", nodes[CONTROLLER])
@@ -57,6 +57,14 @@ class Cluster:
         }
         login_conf = {"SLURM_CONF": str(directory / "login/slurm.conf")}
         self.logins = {name: Sshd(directory / name, namespace=nodes[name], env=login_conf) for name in LOGINS}
+
+    def _computer(self, space: Namespace) -> Computer:
+        return Computer(space.name, space.address, self.directory)
+
+    @property
+    def limits_memory(self) -> bool:
+        """True where a job that uses more memory than it asked for is killed."""
+        return enforces_memory()
 
     @property
     def conf(self) -> Path:
@@ -117,11 +125,15 @@ class Cluster:
         addresses = {computer.name: computer.address for computer in self.computers.values()}
         (self.directory / "hosts").write_text(hosts_file(addresses))
         for base, munge in ((self.directory, self.munge), (self.directory / "login", self.login_munge)):
-            socket, limited = munge.directory / "sock", enforces_memory()
+            socket, limited = munge.directory / "sock", self.limits_memory
             conf = texts.slurm_conf(self.directory, self.computers, socket, self.settings, cgroups=limited)
             (base / "slurm.conf").write_text(conf)
             (base / "gres.conf").write_text(texts.gres_conf(self.directory, self.computers))
-            (base / "cgroup.conf").write_text(texts.CGROUP_CONF if limited else "")
+            (base / "cgroup.conf").write_text(self._cgroup_conf)
+
+    @property
+    def _cgroup_conf(self) -> str:
+        return texts.CGROUP_CONF if self.limits_memory else ""
 
     @property
     def home(self) -> Path:
@@ -164,7 +176,13 @@ class Cluster:
         """Run a Slurm client as root, with the controller's own munge; LabError with its message if it fails."""
         env = {**process.clean_environment(), "SLURM_CONF": str(self.conf)}
         done = subprocess.run(
-            argv, capture_output=True, text=True, check=False, env=env, timeout=timeout, stdin=subprocess.DEVNULL
+            self.computers[CONTROLLER].inside(*argv),
+            capture_output=True,
+            text=True,
+            check=False,
+            env=env,
+            timeout=timeout,
+            stdin=subprocess.DEVNULL,
         )
         if done.returncode:
             raise process.LabError(f"{' '.join(argv)}: {done.stderr.strip()}")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tests.lab.network import Namespace
 
+OWN = ("unshare", "--uts", "--mount", "--propagation", "slave", "--")
 ENTER = 'hostname "$1" && mount --bind "$2/hosts" /etc/hosts && mount --bind "$2/home" /home && shift 2 && exec "$@"'
 
 
@@ -24,5 +25,9 @@ class Computer(Namespace):
 
     def inside(self, *argv: str) -> list[str]:
         """An argument list that runs `argv` in here."""
-        own = ["unshare", "--uts", "--mount", "--propagation", "slave", "--"]
-        return super().inside(*own, "sh", "-c", ENTER, "sh", self.name, str(self.cluster), *argv)
+        return super().inside(*OWN, "sh", "-c", self.enter, "sh", self.name, str(self.cluster), *argv)
+
+    @property
+    def enter(self) -> str:
+        """The shell script that prepares the namespaces of a program and becomes it."""
+        return ENTER

@@ -36,14 +36,13 @@ class Service:
     def start(self) -> None:
         """Start it; does nothing if it runs."""
         if not self.alive:
-            program = process.find(self.argv[0])
-            inside = self.namespace.inside(process.find("tini"), "-s", "--", program, *self.argv[1:])
+            inside = self.namespace.inside(process.find("tini"), "-s", "--", *self.argv)
             self._init.start(inside, env=self.env)
 
     def _program(self) -> list[process.Stat]:
         init = self._init.stat()
         below = process.descendants(init.pid) if init else []
-        name = Path(self.argv[0]).name[:15]
+        name = Path(self.argv[0]).name[:15]  # as long as the kernel keeps it
         return [stat for stat in below if init and stat.parent == init.pid and stat.comm == name]
 
     def pause(self) -> None:
