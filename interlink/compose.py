@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from interlink.client import ContractClient
 from interlink.config import inventory as inventories
 from interlink.config import settings as config
 from interlink.config.settings import Settings
@@ -101,6 +102,16 @@ def dispatcher(settings: Settings, role: Role = SERVER, *, limit: str = "") -> I
             )
             stack.callback(reload.stop)
         yield running
+
+
+@contextmanager
+def forwarder(url: str) -> Iterator[ContractClient]:
+    """Give a driver that passes everything on to another's plugin."""
+    client = ContractClient(url, "plugin")
+    try:
+        yield client
+    finally:
+        client.close()
 
 
 def _beside(ledger: Ledger, settings: Settings, state: Path) -> tuple[Leases, Payloads]:

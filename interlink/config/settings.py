@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from interlink.config import keys, yamlfile
+from interlink.config import keys, older, remotesecret, yamlfile
 from interlink.config.yamlfile import Place
 from interlink.errors import ConfigError
 from interlink.model import kinds
@@ -79,6 +79,13 @@ OPTIONS: Mapping[str, Option] = {
         Option(
             "streams", "INTERLINK_STREAMS", kinds.integer(1, 1023), "48", "How many of them may be follows and watches."
         ),
+        Option(
+            "sidecar",
+            "INTERLINK_SIDECAR",
+            kinds.text,
+            "http://127.0.0.1:4000",
+            "Another's plugin to pass all pods to, instead of driving the inventory's hosts.",
+        ),
         Option("body_limit", "INTERLINK_BODY_LIMIT", kinds.size, "64Mi", "The largest request body."),
     )
 }
@@ -98,6 +105,7 @@ class Settings:
     threads: int = 64
     streams: int = 48
     body_limit: int = 64 << 20
+    sidecar: str = ""  # empty: drive the inventory's hosts
     file: Path | None = None  # the settings file that was read
 
     @property
@@ -106,18 +114,30 @@ class Settings:
         return self.state_dir / "known_hosts"
 
 
-def load(flags: Mapping[str, Any] | None = None, environ: Mapping[str, str] = os.environ) -> Settings:
+def load(
+    flags: Mapping[str, Any] | None = None, environ: Mapping[str, str] = os.environ, *, server: bool = False
+) -> Settings:
     """Return the settings; of `flags`, None and "" are not given. ConfigError names where a mistake stands.
 
-    `flags` has the names of Settings' fields and `config_file`.
+    `flags` has the names of Settings' fields and `config_file`. A `server` also takes the file and the variables of
+    those that came before it (`config.older`), with less weight than our own.
     """
     given = {name: value for name, value in (flags or {}).items() if value not in (None, "", (), [])}
-    path = _settings_file(given.pop("config_file", None), environ)
-    values = _from_file(path) if path else {}
+    named = given.pop("config_file", None)
+    path = _settings_file(named, environ)
+    values: dict[str, Any] = {}
+    if server:
+        file = older_file(named, environ)
+        values = dict(older.load(file, environ).settings())
+        path = None if file is not None else path
+    values |= _from_file(path) if path else {}
     values |= _from_environment(environ)
     values |= {name: _flag(name, value) for name, value in given.items()}
     state = Path(values.pop("state_dir", None) or default_state(environ)).expanduser().absolute()
-    sources = values.pop("inventory", None) or default_inventory()
+    sources = values.pop("inventory", None)
+    if not sources and server and remotesecret.named(environ):
+        sources = [remotesecret.inventory(environ, private_directory(state / "remote-secret"))]
+    sources = sources or default_inventory()
     for name in ("token_file", "key_file"):
         if name in values:
             values[name] = Path(values[name]).expanduser()
@@ -127,6 +147,18 @@ def load(flags: Mapping[str, Any] | None = None, environ: Mapping[str, str] = os
         file=path,
         **values,
     )
+
+
+def older_file(named: Any, environ: Mapping[str, str]) -> Path | None:
+    """Return the file of an older server that is to be read, if any: a named one, or the one in the usual place."""
+    chosen = named or environ.get("INTERLINK_CONFIG_FILE")
+    if chosen:
+        path = Path(str(chosen)).expanduser()
+        return path if older.looks_like_it(path) else None
+    if stated := environ.get("INTERLINKCONFIGPATH"):
+        return Path(stated).expanduser()
+    ours = _settings_file(None, environ)
+    return older.DEFAULT if ours is None and older.DEFAULT.is_file() else None
 
 
 def default_state(environ: Mapping[str, str]) -> Path:

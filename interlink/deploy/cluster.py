@@ -38,9 +38,9 @@ class Cluster:
             )
         return Finding(f"Kubernetes {version}")
 
-    def nodes(self, names: Sequence[str]) -> Finding:
+    def nodes(self, names: Sequence[str], patience: float = NODES_SECONDS) -> Finding:
         """See whether all nodes are registered and Ready, with some patience."""
-        until = time.monotonic() + NODES_SECONDS
+        until = time.monotonic() + patience
         while True:
             away = {name: why for name in names if (why := self._ask(_of(name)))}
             if not away:

@@ -7,7 +7,7 @@ from typing import Any
 from invoke.collection import Collection
 from invoke.tasks import Task
 
-from interlink.tasks import deploying, hosts, kubelet, operating, pods, server
+from interlink.tasks import deploying, doctoring, hosts, images, kubelet, nodes, operating, pods, server
 from interlink.tasks.run import run
 
 
@@ -16,11 +16,15 @@ def namespace() -> Collection:
     root = Collection()
     root.add_task(run)
     root.add_task(deploying.deploy)
+    root.add_task(doctoring.doctor)
+    root.add_task(images.build)
+    root.add_task(images.push)
     root.add_task(server.serve)
     root.add_task(server.sidecar)
     root.add_collection(_group("server", server.ready, deploying.deploy_server, *_operations()))
     root.add_collection(_group("kubelet", kubelet.serve, kubelet.drain, kubelet.forget, *_kubelet_operations()))
     root.add_collection(_group("hosts", hosts.list_hosts, hosts.ping, hosts.facts, hosts.trust, deploying.prepare))
+    root.add_collection(_group("nodes", nodes.list_nodes))
     root.add_collection(_group("pods", pods.list_pods, pods.show, pods.logs, pods.delete))
     return root
 

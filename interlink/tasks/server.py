@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json as jsons
 import logging
-from contextlib import closing
+import os
+import sys
+from collections.abc import Callable
+from contextlib import AbstractContextManager, closing
 from functools import partial
 
 from invoke.context import Context
@@ -14,8 +17,10 @@ from interlink import compose
 from interlink.api import serve as api
 from interlink.api.app import Limits
 from interlink.client import Client
+from interlink.config import older
 from interlink.config import settings as config
 from interlink.errors import InputError
+from interlink.model.driver import Driver
 from interlink.tasks import reaching
 from interlink.tasks.command import command
 
@@ -30,6 +35,9 @@ _HELP = {
     "threads": "threads that answer requests",
     "verbose": "log every request",
 }
+
+
+_PORTS = "HOST:PORT or unix:///PATH; 127.0.0.1 and $SIDECARPORT by default, else 4000, for Slurm 4001"
 
 
 @command(iterable=["inventory"], help={**_HELP, "ledger": "database URL of the ledger, instead of a file in the state"})
@@ -55,35 +63,44 @@ def serve(
         "token_file": token_file,
         "threads": threads or None,
     }
-    _serve(config.load(flags), compose.SERVER, limit, verbose=verbose)
+    _log(verbose=verbose)
+    _serve(config.load(flags, server=True), compose.SERVER, limit)
 
 
-@command(positional=["driver"], iterable=["inventory"], help={**_HELP, "driver": f"one of {', '.join(SIDECARS)}"})
+@command(
+    positional=["driver"],
+    iterable=["inventory"],
+    help={**_HELP, "driver": f"one of {', '.join(SIDECARS)}", "listen": _PORTS},
+)
 def sidecar(
     _: Context,
-    driver: str,
+    driver: str = "",
     inventory: list[str] | None = None,
     limit: str = "",
-    listen: str = "127.0.0.1:4000",
+    listen: str = "",
     state_dir: str = "",
     config_file: str = "",
     token_file: str = "",
     threads: int = 0,
     verbose: bool = False,
 ) -> None:
-    """Serve one driver to any interLink server, as a plugin."""
+    """Serve one driver to any interLink server, as a plugin; without a name, the one of $SIDECARSERVICE."""
+    _log(verbose=verbose)
+    file = config.older_file(config_file, os.environ)
+    stated = older.load(file, os.environ)
+    driver = driver or stated.sidecar_service
     if driver not in SIDECARS:
         raise InputError(f"no sidecar {driver!r}; there are {', '.join(SIDECARS)}")
     flags = {
         "inventory": inventory,
-        "listen": listen,  # never the settings': a server on this machine has those
+        "listen": listen or stated.sidecar_listen(driver),  # never the settings': a server on this machine has those
         "state_dir": state_dir,
-        "config_file": config_file,
+        "config_file": "" if file else config_file,
         "token_file": token_file,
         "threads": threads or None,
     }
     role = compose.Role(f"sidecar-{driver}", driver=driver)
-    _serve(config.load(flags), role, limit, verbose=verbose)
+    _serve(config.load(flags), role, limit)
 
 
 @command(
@@ -100,13 +117,20 @@ def ready(_: Context, server: str = "", token_file: str = "") -> None:
         raise Exit(code=1)
 
 
-def _serve(settings: config.Settings, role: compose.Role, limit: str, *, verbose: bool) -> None:
+def _serve(settings: config.Settings, role: compose.Role, limit: str) -> None:
     if settings.token_file:
         config.read_secret(settings.token_file, "token file")
-    compose.read_inventory(settings, limit=limit, driver=role.driver)  # its mistakes are told before anything starts
-    _log(verbose=verbose)
+    make: Callable[[], AbstractContextManager[Driver]]
+    if settings.sidecar and not role.driver:
+        make = partial(compose.forwarder, settings.sidecar)
+        print(f"interlink: pods are passed on to the plugin at {settings.sidecar}", file=sys.stderr)
+    else:
+        compose.read_inventory(
+            settings, limit=limit, driver=role.driver
+        )  # its mistakes are told before anything starts
+        make = partial(compose.dispatcher, settings, role, limit=limit)
     service = api.Service(
-        make=partial(compose.dispatcher, settings, role, limit=limit),
+        make=make,
         listen=settings.listen,
         role="sidecar" if role.driver else "server",
         threads=settings.threads,

@@ -1,0 +1,41 @@
+"""A site's InterLinkConfig.yaml and variables start our server in front of a plugin, and our sidecar as one."""
+
+from __future__ import annotations
+
+import json
+import socket
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from interlink.client import ContractClient
+from interlink.model.pod import PodRef
+from tests.api.process import wait
+from tests.api.test_serve_command import inventory, request, served
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def test_server_and_sidecar_find_each_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plugin, server = free_port(), free_port()
+    config = tmp_path / "InterLinkConfig.yaml"
+    config.write_text(f'InterlinkPort: "1"\nSidecarURL: http://127.0.0.1\nSidecarPort: "{plugin}"\n')
+    monkeypatch.setenv("INTERLINKCONFIGPATH", str(config))
+    monkeypatch.setenv("INTERLINKPORT", str(server))
+    monkeypatch.setenv("INTERLINK_STATE", str(tmp_path / "state"))
+    hosts = str(inventory(tmp_path, "one"))
+    with served(tmp_path, "sidecar", "mock", "-i", hosts) as sidecar, served(tmp_path, "serve") as url:
+        assert (sidecar, url) == (f"http://127.0.0.1:{plugin}", f"http://127.0.0.1:{server}")
+        client = ContractClient(url)
+        asked = request("passed-on", run="0.1")
+        ref = PodRef.of(asked.pod)
+        assert client.create(asked).uid == "passed-on"
+        wait(lambda: [s.phase.value for s in client.status([ref])] == ["Succeeded"], "the plugin's pod has ended")
+        with urllib.request.urlopen(f"{url}/readyz", timeout=20) as answer:
+            assert json.load(answer)["ok"] is True
+        client.close()
