@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from interlink.client import ContractClient
+from interlink.config import clusters
 from interlink.config import inventory as inventories
 from interlink.config import settings as config
 from interlink.config.settings import Settings
@@ -20,6 +21,7 @@ from interlink.dispatcher.claims import Scope
 from interlink.drivers.docker import DockerDriver
 from interlink.drivers.mock import MockDriver
 from interlink.drivers.shell import ShellDriver
+from interlink.drivers.slurm import SlurmDriver
 from interlink.errors import ConfigError, InterlinkError
 from interlink.ledger import FileLeases, FilePayloads, Leases, Ledger, Payloads, PostgresLeases, TablePayloads
 from interlink.model.driver import HostDriver
@@ -56,7 +58,7 @@ def read_inventory(settings: Settings, *, limit: str = "", driver: str = "") -> 
 
     ConfigError without any host, and for a host that says another driver.
     """
-    inventory = workers(inventories.load(settings.inventory, limit))
+    inventory = clusters.merged(workers(inventories.load(settings.inventory, limit)))
     if not inventory.hosts:
         raise ConfigError("the inventory has no host for pods, only the server's own machine; add hosts beside it")
     if not driver:
@@ -130,6 +132,7 @@ class Maker:
         self._by_name: dict[str, Callable[[Host, Connection], HostDriver]] = {
             "docker": lambda host, connection: DockerDriver(host, connection, server_id),
             "shell": lambda host, connection: ShellDriver(host, connection, server_id),
+            "slurm": lambda host, connection: SlurmDriver(host, connection, server_id),
         }
 
     def driver(self, host: Host) -> HostDriver:

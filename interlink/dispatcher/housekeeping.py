@@ -91,7 +91,7 @@ class Housekeeper:
 
     def ready(self) -> dict[str, Any]:
         """Say what works: the ledger, and each host."""
-        hosts = {s.host.name: s.contact.reason or "ok" for s in self._stations.all()}
+        hosts = {s.host.name: s.contact.reason or s.trouble or "ok" for s in self._stations.all()}
         return {"ok": not self._ledger_error, "ledger": self._ledger_error or "ok", "hosts": hosts}
 
     def tick(self) -> None:

@@ -60,6 +60,7 @@ class Station:
         self.facts: HostFacts | None = None
         self.contact = Contact(since=_now())
         self.orphans: frozenset[str] = frozenset()
+        self.trouble = ""  # what is wrong with the scheduler there, although the host answers
         self._observer, self._make_driver, self._intervals = observer, make_driver, intervals
         self._driver: HostDriver | None = None
         self._watcher: Watcher | None = None
@@ -120,7 +121,9 @@ class Station:
             return "not in the inventory any more"
         if not self.driving:
             return self.contact.reason or "driven by another server"
-        return "" if self.contact.reachable and self.facts else f"not reachable ({self.contact.reason})"
+        if not self.contact.reachable or self.facts is None:
+            return f"not reachable ({self.contact.reason})"
+        return f"out of order ({self.trouble})" if self.trouble else ""
 
     # The watcher's sink
 
@@ -141,6 +144,10 @@ class Station:
 
     def observed(self, listing: Listing, *, complete: bool) -> None:
         self._observer.observed(self.host.name, listing, complete=complete)
+        if listing.trouble != self.trouble:
+            self.trouble = listing.trouble
+            log.warning("host %s: %s", self.host.name, self.trouble or "its scheduler answers again")
+            self._observer.station_changed(self.host.name)
 
     def vanished(self, uids: Collection[str]) -> None:
         self._observer.vanished(self.host.name, uids)

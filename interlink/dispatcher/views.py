@@ -20,8 +20,8 @@ def host_record(station: Station, load: Mapping[str, int]) -> HostRecord:
         name=station.host.name,
         groups=station.host.groups,
         driver=station.kind,
-        reachable=station.contact.reachable,
-        reason=station.contact.reason,
+        reachable=station.contact.reachable and not station.trouble,
+        reason=station.contact.reason or station.trouble,
         facts=facts,
         load={**capacity.written(load), **({"orphans": sorted(station.orphans)} if station.orphans else {})},
     )
@@ -42,7 +42,7 @@ def node_record(name: str, stations: Sequence[Station], now: datetime) -> NodeRe
         allocatable=amounts,
         labels=capacity.node_labels(name, [capacity.labels_of(s.host, s.facts) for s in stations]),
         taints=capacity.taints_of([s.host for s in stations]),
-        conditions=(_ready(stations), _connectivity(stations, now)),
+        conditions=(_ready(stations), _connectivity(stations, now), *_schedulers(stations)),
     )
 
 
@@ -68,6 +68,16 @@ def _connectivity(stations: Sequence[Station], now: datetime) -> dict[str, Any]:
         return _condition("InterlinkConnectivity", "True", "HostsReachable", "", _since(stations, reachable=True))
     reasons = "; ".join(f"{s.host.name}: {s.contact.reason}" for s in away)
     return _condition("InterlinkConnectivity", "False", "HostsUnreachable", reasons, _since(away, reachable=False))
+
+
+def _schedulers(stations: Sequence[Station]) -> tuple[dict[str, Any], ...]:
+    """Tell of batch systems whether they answer; pods go on meanwhile, and none is started."""
+    batch = [s for s in stations if s.kind == "slurm"]
+    if not batch:
+        return ()
+    troubles = "; ".join(f"{s.host.name}: {s.trouble}" for s in batch if s.trouble)
+    word, reason = ("False", "SchedulerUnavailable") if troubles else ("True", "SchedulerAvailable")
+    return (_condition("InterlinkScheduler", word, reason, troubles, None),)
 
 
 def _since(stations: Sequence[Station], *, reachable: bool) -> datetime | None:

@@ -53,6 +53,7 @@ def conditions(view: View, found: Mapping[str, Any], now: datetime) -> list[Json
     said = {kind: ("False", reason, message) for kind, (reason, message) in _QUIET.items()}
     said[READY] = _ready(view, before.get(READY), had_capacity=bool(found.get("capacity")))
     said[CONNECTIVITY] = _connectivity(view)
+    said |= {str(item["type"]): _stated(item) for item in _others(view.record, said)}
     return [_condition(kind, text, before.get(kind), now) for kind, text in said.items()]
 
 
@@ -90,6 +91,15 @@ def _connectivity(view: View) -> tuple[str, str, str]:
     if stated is not None and stated["status"] == "False":
         return "False", str(stated.get("reason") or "HostsUnreachable"), str(stated.get("message") or "")
     return "True", "InterlinkReachable", "the interLink server answers"
+
+
+def _others(record: NodeRecord | None, ours: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return what the server says beyond the conditions that are ours to judge."""
+    return [item for item in (record.conditions if record else ()) if item.get("type") not in ours]
+
+
+def _stated(item: Mapping[str, Any]) -> tuple[str, str, str]:
+    return str(item.get("status") or "Unknown"), str(item.get("reason") or ""), str(item.get("message") or "")
 
 
 def _of(record: NodeRecord | None, kind: str) -> Mapping[str, Any] | None:

@@ -11,11 +11,15 @@ from interlink.model import variables
 
 @dataclass(frozen=True)
 class Host:
-    """One machine of the inventory with its variables, groups' and its own merged as Ansible merges them."""
+    """One machine of the inventory with its variables, groups' and its own merged as Ansible merges them.
+
+    A Slurm cluster is a host, too, that is reached by any of its `members`.
+    """
 
     name: str
     groups: tuple[str, ...] = ()  # nearest first, without `all`
     vars: Mapping[str, Any] = field(default_factory=dict)
+    members: tuple[Host, ...] = ()
 
     def get(self, key: str, default: Any = None) -> Any:
         """Return a variable; where it is not set, `default`, or else the default of `model.variables`."""
@@ -26,7 +30,7 @@ class Host:
 
     @property
     def driver(self) -> str:
-        """docker, shell, mock (later slurm); "auto" takes the first that works."""
+        """docker, slurm, shell, mock; "auto" takes the first that works."""
         return str(self.get("interlink_driver"))
 
     @property

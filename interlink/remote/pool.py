@@ -12,6 +12,7 @@ from interlink.model.host import Host
 from interlink.model.login import Login
 from interlink.remote import hostkeys, trust
 from interlink.remote.connection import Connection
+from interlink.remote.failover import FailoverConnection
 from interlink.remote.hostkeys import OfferedKey
 from interlink.remote.local import LocalConnection
 from interlink.remote.route import Route
@@ -41,7 +42,12 @@ class Pool:
         self._connections: dict[str, tuple[Host, Connection]] = {}
 
     def connection(self, host: Host) -> Connection:
-        """Return the host's connection; a new one, the old one closed, if its variables have changed."""
+        """Return the host's connection; a new one, the old one closed, if its variables have changed.
+
+        Of a cluster, one that uses whichever login node answers.
+        """
+        if host.members:
+            return FailoverConnection(host.name, [self.connection(member) for member in host.members])
         with self._lock:
             known = self._connections.get(host.name)
             if known is not None and known[0] == host:
