@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from interlink.bundle import env, files, services
+from interlink.bundle import care, env, files, services
 from interlink.bundle.references import MissingReference, of_source, references
 from interlink.bundle.text import HostValue, literal
 from interlink.errors import InterlinkError, InvalidPod
@@ -149,7 +149,7 @@ def _env(request: PodRequest, container: Container, facts: env.Facts, site: Site
 
 
 def _containers_env(raw: Json, entries: list[dict[str, Any]]) -> dict[str, Any]:
-    rest = {key: value for key, value in raw.items() if key not in ("env", "envFrom")}
+    rest = {key: value for key, value in care.spelled(raw).items() if key not in ("env", "envFrom")}
     return {**rest, "env": entries} if entries else rest
 
 

@@ -26,6 +26,7 @@ FEATURES = frozenset(
         "volumes",  # configMap, secret, projected, downwardAPI and emptyDir files
         "mounts",  # volumeMounts at any path
         "odd-env",  # names of variables that are no identifiers
+        "care",  # probes and lifecycle hooks
     }
 )
 

@@ -21,8 +21,6 @@ NFS = [{"name": "data", "nfs": {"server": "s", "path": "/"}}]
         ({"volumes": PVC}, {}, "spec.volumes[0].persistentVolumeClaim"),
         ({"volumes": NFS}, {}, "spec.volumes[0].nfs"),
         ({"runtimeClassName": "gvisor"}, {}, "spec.runtimeClassName"),
-        ({}, {"livenessProbe": {"exec": {"command": ["true"]}}}, "spec.containers[0].livenessProbe"),
-        ({}, {"lifecycle": {"preStop": {"exec": {"command": ["true"]}}}}, "spec.containers[0].lifecycle"),
         ({}, {"securityContext": {"privileged": True}}, "spec.containers[0].securityContext"),
         ({}, {"volumeDevices": [{"name": "x", "devicePath": "/dev/x"}]}, "spec.containers[0].volumeDevices"),
     ],
@@ -34,6 +32,16 @@ def test_refused_by_name(rig: Rig, spec: dict[str, Any], more: dict[str, Any], f
         rig.driver.create(request)
     assert (caught.value.field or "").startswith(field)
     assert rig.driver.status([PodRef.of(request.pod)]) == []
+
+
+@pytest.mark.needs("processes")
+@pytest.mark.lacks("care")
+@pytest.mark.parametrize("field", ["livenessProbe", "lifecycle"])
+def test_probes_and_hooks_are_refused_where_nobody_looks_after_a_container(rig: Rig, field: str) -> None:
+    action = {"exec": {"command": ["true"]}}
+    with pytest.raises(errors.Unsupported) as caught:
+        rig.driver.create(rig.pod(Box(more={field: {"preStop": action} if field == "lifecycle" else action})))
+    assert (caught.value.field or "").startswith(f"spec.containers[0].{field}")
 
 
 @pytest.mark.needs("processes")

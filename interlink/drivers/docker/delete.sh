@@ -52,18 +52,21 @@ il_running() {
 il_stop() {
     il_now
     left=$((UNTIL > NOW ? UNTIL - NOW : 0))
-    if [ "$left" -eq 0 ]; then "$IL_ENGINE" kill "$@"; else "$IL_ENGINE" stop -t "$left" "$@"; fi > /dev/null
+    if [ "$left" -eq 0 ]; then "$IL_ENGINE" kill "$@"; else il_stop_gently "$left" "$@"; fi > /dev/null
 }
 
 # il_keep: final status and the last logs, complete or not at all.
 il_keep() {
     if [ -d "kept/$U" ]; then return 0; fi
     new=tmp/kept.$U.$$
+    il_quote_logs "$P"
     mkdir -p "$new/log" "$new/message" && cp -R "$P/state" "$P/skeleton.json" "$new/" || return 1
     seen=$(il_containers --filter "label=interlink.eu/uid=$U") && printf '%s\n' "$seen" > "$new/containers" || return 1
     for name in $("$IL_ENGINE" ps -a --format '{{.Names}}' --filter "label=interlink.eu/uid=$U"); do
         case $name in *-_pause-*) continue ;; esac
-        "$IL_ENGINE" logs --timestamps "$name" 2>&1 | tail -c "$KEEP_BYTES" > "$new/log/${name#il-"$U"-}"
+        log=$new/log/${name#il-"$U"-}
+        "$IL_ENGINE" logs --timestamps "$name" 2>&1 | tail -c "$KEEP_BYTES" > "$log"
+        if [ "$(wc -c < "$log")" -ge "$KEEP_BYTES" ]; then : > "$log.cut"; fi
     done
     for file in "$P"/message/*; do
         if [ -s "$file" ]; then tail -c 4096 "$file" > "$new/message/${file##*/}"; fi
@@ -87,6 +90,7 @@ il_delete_now() {
     il_now
     UNTIL=$((NOW + GRACE))
     ( il_lock "$U" ) || return 1 # a step that is under way ends first; later ones see the tombstone
+    il_untend
     names=$(il_running main init)
     if [ -n "$names" ]; then il_stop $names; fi
     names=$(il_running sidecar)
@@ -115,6 +119,7 @@ if [ "${0##*/}" = delete.sh ]; then
     IL_ENGINE=$1 IL_SERVER=$2 IL_VERSION=$3 GRACE=$5 KEEP_BYTES=$6 KEEP_MINUTES=$7
     . "./bin/$3/lib.sh"
     . "./bin/$3/show.sh"
+    . "./bin/$3/care.sh"
     il_pod "$4"
     il_delete_now
 fi

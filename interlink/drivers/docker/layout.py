@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from itertools import chain
 
-from interlink.bundle import checks, docker, fields, files, images, mounts, network, security, tar
+from interlink.bundle import care, checks, docker, fields, files, images, mounts, network, security, tar
 from interlink.bundle import env as environment
 from interlink.bundle.text import line
-from interlink.drivers.docker import hostpaths
+from interlink.drivers.docker import caring, hostpaths
 from interlink.model.driver import VolumeFile, Volumes
 from interlink.model.host import Host
 from interlink.model.pod import Container, Pod, PodRef, PodRequest
@@ -24,6 +24,7 @@ from interlink.model.status import Kind
 from interlink.remote import shell
 
 PAUSE = docker.PAUSE
+_OURS = frozenset(("probes", "hooks", "terminationMessage"))  # what our scripts do, not the engine
 
 
 def grace(pod: PodRef) -> int:
@@ -45,7 +46,7 @@ def site(host: Host, server: str, engine: str) -> docker.Site:
 def features(host: Host) -> checks.Features:
     """Return what this driver can do on this host."""
     return checks.Features(
-        supports=fields.ENGINE | frozenset(host.get("interlink_allow")),
+        supports=fields.ENGINE | _OURS | frozenset(host.get("interlink_allow")),
         hostpath_roots=tuple(host.get("interlink_hostpath_allow")),
         ignore=tuple(host.get("interlink_ignore")),
     )
@@ -87,6 +88,9 @@ class _Bundle:
         yield from self._volumes(volumes)
         for container in self.pod.containers:
             yield from self._container(container, volumes)
+        quoting = [c.name for c in self.pod.containers if c.raw.get("terminationMessagePolicy") == caring.FALLBACK]
+        if quoting:
+            yield tar.File("fallback", f"{' '.join(quoting)}\n".encode())
         resolver = network.resolv_conf(self.pod, self.where.dns)
         if resolver is not None:
             yield tar.File("resolv.conf", resolver, 0o644)
@@ -111,7 +115,7 @@ class _Bundle:
 
     def _skeleton(self) -> bytes:
         pod = self.pod
-        containers = [{"name": c.name, "kind": c.kind.value, "image": c.image} for c in pod.containers]
+        containers = [_described(container) for container in pod.containers]
         about = {"namespace": pod.namespace, "name": pod.name, "policy": pod.restart_policy, "containers": containers}
         return (json.dumps(about) + "\n").encode()
 
@@ -121,6 +125,7 @@ class _Bundle:
         sidecars = [c.name for c in inits if c.kind is Kind.SIDECAR]
         group = pod.security.get("fsGroup")
         on_disk = mounts.empty_dirs(pod, memory=False)
+        cared = [container.name for container in pod.containers if care.of(container)]
         values = {
             "IL_POLICY": pod.restart_policy,
             "IL_DEADLINE": "" if pod.deadline is None else str(pod.deadline),
@@ -129,7 +134,8 @@ class _Bundle:
             "IL_PAUSE": "1" if pause else "",
             "IL_VOLUMES": "1" if mounts.empty_dirs(pod) else "",
             "IL_ON_DISK": "1" if on_disk else "",
-            "IL_SUPERVISED": "1" if pause or pod.deadline is not None else "",
+            "IL_SUPERVISED": "1" if pause or pod.deadline is not None or cared else "",
+            "IL_CARE": " ".join(cared),
             "IL_INITS": _names(inits),
             "IL_INITS_ONLY": _names(c for c in inits if c.kind is Kind.INIT),
             "IL_SIDECARS": " ".join(sidecars),
@@ -169,6 +175,8 @@ class _Bundle:
             yield tar.File(f"env/{name}", launch.env.file)
         for number, config in enumerate(images.pull_configs(self.request, container.image)):
             yield tar.File(f"pull/{name}/{number}/config.json", config)
+        if cared := care.of(container):
+            yield tar.File(f"care/{name}.sh", caring.script(cared))
         who = security.identity(self.pod, container)
         image = images.normalized(container.image) if self.where.engine == "podman" else container.image
         tests = [
@@ -189,6 +197,13 @@ class _Bundle:
             words = [shell.quote(place.volume), line([place.path])]
             yield f"    il_sub_path {' '.join(words)} || return 1"
             yield f"    {place.variable.variable}=$IL_MOUNTPOINT"
+
+
+def _described(container: Container) -> dict[str, object]:
+    """Return what the statuses need of a container beside what runs."""
+    cared = care.of(container).kinds
+    about: dict[str, object] = {"name": container.name, "kind": container.kind.value, "image": container.image}
+    return {**about, "care": cared} if cared else about
 
 
 def _names(containers: Iterable[Container]) -> str:

@@ -1,7 +1,7 @@
 # What all scripts of this driver share on a host: state files, the engine's answers, the feed.
 # POSIX sh (dash, busybox ash, bash). They run in <root>/<server id>, where the layout is:
 #   bin/<version>/*.sh   these scripts       engine, hostip    what `prepare` found out
-#   pods/<uid>/          one bundle: plan.sh, skeleton.json, c/<container>.sh, env/, vol/, pull/, state/
+#   pods/<uid>/          one bundle: plan.sh, skeleton.json, c/<container>.sh, care/<container>.sh, env/, vol/, pull/, state/
 #   gone/<uid>           tombstone: deleted, never to be launched (again)
 #   kept/<uid>/          final status and last logs of a deleted pod
 #   live/<uid>           the supervisor steps this pod when a container of it ends
@@ -26,7 +26,7 @@ il_now() { NOW=$(date +%s); }
 
 # il_pod UID: make this pod the current one; fails if there is no bundle.
 il_pod() {
-    U=$1 P=pods/$1 SOON=0 IL_POD=$PWD/pods/$1 IL_MOUNTPOINT= IL_POD_IP= IL_HOST_IP=
+    U=$1 P=pods/$1 SOON=0 IL_POD=$PWD/pods/$1 IL_MOUNTPOINT= IL_POD_IP= IL_HOST_IP= IL_CARE=
     if [ -f hostip ]; then read -r IL_HOST_IP < hostip; fi
     [ -f "$P/plan.sh" ] && . "./$P/plan.sh"
 }
@@ -110,6 +110,22 @@ il_ask() {
     while IFS= read -r line; do
         case $line in '' | *[Nn]'o such '* | *'no container with '*) ;; *) return 3 ;; esac
     done < "$P/state/.err"
+}
+
+# il_quote_logs BUNDLE: the end of a failed container's log is its message, if it left none and asked for that.
+il_quote_logs() {
+    if [ ! -f "$1/fallback" ]; then return 0; fi
+    read -r quoting < "$1/fallback"
+    for file in "$1"/message/*; do
+        attempt=${file##*/}
+        case " $quoting " in *" ${attempt%-*} "*) ;; *) continue ;; esac
+        if [ -s "$file" ]; then continue; fi
+        ended=$("$IL_ENGINE" container inspect --format '{{.State.Status}} {{.State.ExitCode}}' "il-${1##*/}-$attempt" 2> /dev/null)
+        case $ended in
+            'exited 0' | 'stopped 0') ;;
+            exited* | stopped*) "$IL_ENGINE" logs --tail 80 "il-${1##*/}-$attempt" 2>&1 | tail -c 2048 > "$file" ;;
+        esac
+    done
 }
 
 # il_full: there is no room left for as much as a page.

@@ -12,7 +12,22 @@ from interlink.bundle import tar
 from interlink.errors import ConfigError, InvalidPod
 from interlink.remote import shell
 
-_INSTALLED = ("lib", "step", "create", "pull", "show", "delete", "feed", "logs", "update", "stats", "supervisor")
+_INSTALLED = (
+    "lib",
+    "step",
+    "create",
+    "pull",
+    "show",
+    "delete",
+    "feed",
+    "logs",
+    "update",
+    "stats",
+    "supervisor",
+    "care",
+    "tend",
+    "dial",
+)
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
 
 UNPREPARED, BROKEN, NO_ENGINE = 90, 91, 92  # exit codes of our own

@@ -61,6 +61,7 @@ il_show_names() {
 
 # il_show_messages DIRECTORY: what the pod's containers have left as termination messages, the end of each.
 il_show_messages() {
+    case $1 in pods/*) il_quote_logs "$1" ;; esac
     for file in "$1"/message/*; do
         if [ -s "$file" ]; then printf 'M %s ' "$file"; tail -c 4096 "$file" | base64 | tr -d '\n'; echo; fi
     done

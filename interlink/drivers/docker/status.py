@@ -121,7 +121,11 @@ class _About:
         if waits:
             last = state if isinstance(state, Terminated) else last
             state = self._waiting(name, waits, record, last)
-        alive = isinstance(state, Running)
+        cared = self._cared(name, number)
+        if isinstance(state, Running) and _awaits(raw, "poststart", cared, "HOOK"):
+            state, seen, recorded = self._default, {}, {}  # a real kubelet shows nothing of it before
+        alive = isinstance(state, Running) and seen["state"]["Status"] != "paused"
+        started = isinstance(state, Running) and not _awaits(raw, "startup", cared, "STARTED")
         completed = raw["kind"] == Kind.INIT.value and isinstance(state, Terminated) and state.exit_code == 0
         identity = str(seen.get("id") or recorded.get("ID") or "")
         return ContainerStatus(
@@ -132,10 +136,15 @@ class _About:
             container_id=f"{self._engine}://{identity}" if identity else "",
             state=state,
             last_state=last,
-            ready=completed or (alive and seen["state"]["Status"] != "paused"),
-            started=alive,
+            ready=completed or (alive and started and not _awaits(raw, "readiness", cared, "READY")),
+            started=started,
             restart_count=max(number, 0),
         )
+
+    def _cared(self, name: str, attempt: int) -> Record:
+        """Return what probes and hooks have found out of this very attempt."""
+        found = self._evidence.records.get(f"{name}.care", {})
+        return found if found.get("A") == str(attempt) else {}
 
     def _with_message(self, state: Terminated, name: str, attempt: int) -> Terminated:
         said = self._evidence.last_words.get((name, attempt))
@@ -209,6 +218,11 @@ class _About:
             finished_at=finished,
             container_id=f"{self._engine}://{record['ID']}" if record.get("ID") else "",
         )
+
+
+def _awaits(raw: Mapping[str, Any], kind: str, cared: Record, key: str) -> bool:
+    """Say whether the container has such a probe or hook, and it is not passed."""
+    return kind in raw.get("care", ()) and not cared.get(key)
 
 
 _EPOCH = datetime.fromtimestamp(0, timezone.utc)

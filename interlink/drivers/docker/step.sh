@@ -6,6 +6,7 @@ il_step() {
     if [ -e "gone/$1" ]; then return 0; fi
     il_lock "$1" || return 1
     if [ -e "gone/$1" ] || ! il_pod "$1"; then return 0; fi
+    if [ -n "$IL_CARE" ]; then . "./$IL_BIN/care.sh"; fi
     il_now
     AGAIN=0
     il_load_pod
@@ -21,6 +22,7 @@ il_step() {
 
 # il_rest: tell the supervisor when to come back, or that this pod needs it no more.
 il_rest() {
+    if [ -n "$IL_CARE" ] && [ -z "$DONE" ]; then il_due $((NOW + 60)); fi # who looks after a container may be lost
     if [ -n "$DONE" ]; then rm -f "live/$U" "due/$U"
     elif [ "$SOON" -gt 0 ]; then
         printf '%s\n' "$SOON" > "due/$U"
@@ -142,27 +144,42 @@ il_init() {
     case " $IL_SIDECARS " in
         *" $1 "*)
             il_advance "$1" Always || return
-            if [ "$R" != running ] && [ "$SB" -ne "$SANDBOX" ]; then HOLD=1; fi ;;
+            case $R in
+                running) ;;
+                hooked | starting) il_initialized || HOLD=1 ;;
+                *) if [ "$SB" -ne "$SANDBOX" ]; then HOLD=1; fi ;;
+            esac ;;
         *)
             if [ "$IL_POLICY" = Never ]; then il_advance "$1" Never || return; else il_advance "$1" OnFailure || return; fi
             if [ "$R" != ended ]; then HOLD=1; elif [ "$RC" -ne 0 ]; then il_over ''; fi ;;
     esac
 }
 
-# il_mains: start them in order; one whose image is being pulled delays the next, as in Kubernetes.
+# il_initialized: a main container has been started in this sandbox.
+il_initialized() {
+    for c in $IL_MAINS; do il_load "$c"; if [ "$SB" -eq "$SANDBOX" ]; then return 0; fi; done
+    return 1
+}
+
+# il_mains: start them in order; one whose image is being pulled, or whose postStart goes on, delays the next,
+# as in Kubernetes.
 il_mains() {
     left=
     for c in $IL_MAINS; do
         il_advance "$c" "$IL_POLICY" || return
-        case $R in ended) ;; pulling) left=1; break ;; *) left=1 ;; esac
+        case $R in ended) ;; pulling | hooked) left=1; break ;; *) left=1 ;; esac
     done
     if [ -z "$left" ]; then il_over ''; fi
 }
 
-# il_advance CONTAINER POLICY: R = running | ended (for good) | waiting | pulling.
+# il_advance CONTAINER POLICY: R = running | hooked | starting | ended (for good) | waiting | pulling.
 il_advance() {
     il_load "$1"
-    if [ "$N" -ge 0 ] && [ -z "$RC" ]; then R=running; return 0; fi
+    if [ "$N" -ge 0 ] && [ -z "$RC" ]; then
+        R=running
+        if [ -n "$IL_CARE" ]; then il_tend "$1"; fi
+        return 0
+    fi
     if [ -n "$RC" ] && { [ "$SB" -eq "$SANDBOX" ] || [ "$1" = _pause ]; }; then
         case $2:$RC in Never:* | OnFailure:0) R=ended; return 0 ;; esac
         if [ "$DUE" -gt "$NOW" ]; then
@@ -247,7 +264,8 @@ il_launch() {
     if [ -e "gone/$U" ]; then "$IL_ENGINE" rm -f -v "$name" > /dev/null 2>&1; return 0; fi
     case $code in
         0) il_launched "$1" "${id##*
-}" ;;
+}"
+            if [ -n "$IL_CARE" ]; then il_tend "$1"; fi ;;
         126 | 127)
             il_launched "$1" "${id##*
 }"
@@ -302,7 +320,7 @@ il_refused() {
             il_launched "$1" ''
             il_observe || return 3
             il_load "$1"
-            if [ -n "$RC" ]; then R=waiting; il_due $((NOW + 1)); fi ;;
+            if [ -n "$RC" ]; then R=waiting; il_due $((NOW + 1)); elif [ -n "$IL_CARE" ]; then il_tend "$1"; fi ;;
         *'invalid reference format'* | *'invalid image name'* | *'invalid repository name'*)
             il_retry "$1" InvalidImageName "Failed to apply default image tag \"$IL_IMAGE\": couldn't parse image name: $ERR" ;;
         *'annot connect to'* | *'rror during connect'* | *'onnection refused'* | *'ermission denied while trying to connect'*) return 3 ;;
@@ -371,9 +389,14 @@ il_stop_all() {
         if [ "$STOP" -eq 0 ]; then
             STOP=$NOW names="$names il-$U-$c-$N"
             il_save "$c"; il_event Normal Killing "$c" "Stopping container $c"
-        elif [ "$NOW" -ge $((STOP + IL_GRACE + 3)) ]; then late="$late il-$U-$c-$N"; fi
+        elif [ "$NOW" -ge $((STOP + IL_GRACE + 5)) ]; then late="$late il-$U-$c-$N"; fi
     done
-    if [ -n "$names" ]; then il_detach "$IL_ENGINE" stop -t "$IL_GRACE" $names; il_due $((NOW + IL_GRACE + 3)); fi
+    if [ -n "$names" ]; then
+        if [ -n "$IL_CARE" ]; then
+            il_detach sh "$IL_BIN/care.sh" "$IL_ENGINE" "$IL_SERVER" "$IL_VERSION" "$U" "$IL_GRACE" $names
+        else il_detach "$IL_ENGINE" stop -t "$IL_GRACE" $names; fi
+        il_due $((NOW + IL_GRACE + 5))
+    fi
     if [ -n "$late" ]; then "$IL_ENGINE" kill $late > /dev/null 2>&1; il_due $((NOW + 2)); fi
     if [ "$alive$names$late" = 0 ]; then il_due $((NOW + 2)); fi
     return "$alive"
@@ -387,6 +410,7 @@ il_finish() {
         il_load _pause
         if [ "$N" -ge 0 ] && [ -z "$RC" ]; then "$IL_ENGINE" kill "il-$U-_pause-$N" > /dev/null 2>&1; fi
     fi
+    if [ -n "$IL_CARE" ]; then il_untend; fi
     DONE=1
     il_save_pod && il_poke
 }

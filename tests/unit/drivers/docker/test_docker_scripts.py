@@ -72,12 +72,15 @@ def bundle(engine: str = "docker") -> dict[str, tuple[int, str]]:
     return unpacked(layout.bundle(PodRequest(pod, (), secrets, ()), host, layout.site(host, "server", engine)))
 
 
+BASH = "dial.sh"  # sockets are bash's alone
+
+
 @pytest.mark.parametrize("shell", SHELLS)
 def test_every_shell_reads_all_scripts(shell: str) -> None:
     if shutil.which(SHELLS[shell][0]) is None:
         pytest.skip(f"{shell} is not installed")
     made = {name: text for name, (_, text) in bundle().items() if name.endswith(".sh")}
-    ours = {name: text for name, (_, text) in unpacked(scripts.archive()).items()}
+    ours = {name: text for name, (_, text) in unpacked(scripts.archive()).items() if name != BASH or shell == "bash"}
     assert {"plan.sh", "c/main.sh", "c/i.sh", "c/_pause.sh"} <= set(made)
     for name, text in {**made, **ours, "prepare": scripts.text("prepare")}.items():
         done = subprocess.run([*SHELLS[shell], "-n"], input=text.encode(), capture_output=True, check=False)
