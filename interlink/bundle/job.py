@@ -1,61 +1,76 @@
-"""A pod as a bundle for `supervisor.sh`: what a shell host, and later a Slurm job, runs. Pure.
+"""A pod as a bundle for `supervisor.sh`: what a shell host or a Slurm job runs. Pure.
 
 ::
 
-    plan              for the supervisor: uid, policy, grace, deadline, kind and name of the containers
+    plan              for the supervisor: uid, policy, grace, deadline, kind and name of the containers, ...
     facts             for whoever lists the host: one line of JSON without secrets
-    supervisor.sh     the supervisor itself
+    *.sh, oci.awk     the supervisor itself
     start/NAME        what starts a container (bundle/runtimes.py)
+    image/NAME        what has its image ready, if the runtime runs images; pull/NAME/N, credentials for that
     volumes/NAME/     configMap, secret, projected, downwardAPI and emptyDir volumes
 """
 
 from __future__ import annotations
 
 import json
-from importlib import resources
+from collections.abc import Iterable, Iterator
+from importlib import resources as package
+from itertools import chain
 from typing import Any
 
-from interlink.bundle import process, runtimes
+from interlink.bundle import mounts, network, pulling, resources, runtimes
 from interlink.bundle.env import arguments, environment
 from interlink.bundle.files import layout, volume_files
+from interlink.bundle.site import Site
+from interlink.bundle.starting import Launch
 from interlink.bundle.tar import Directory, Entry, File, under
 from interlink.bundle.text import text, word
 from interlink.model.pod import Container, Pod, PodRequest
 
 FIRST = "..1"  # the directory of a volume's first contents; updates bring their own names
+SCRIPTS = ("supervisor.sh", "containers.sh", "records.sh")
+IMAGE_SCRIPTS = ("images.sh", "oci.awk")
 
 
-def compile_pod(request: PodRequest, ignore: tuple[str, ...] = ()) -> tuple[Entry, ...]:
-    """Return the bundle of a pod for the runtime `process`; Unsupported or InvalidPod names a bad field."""
-    request = process.admit(request, ignore)
+def compile_pod(request: PodRequest, site: Site | None = None) -> tuple[Entry, ...]:
+    """Return the bundle of a pod for a site (by default, any host's processes).
+
+    InvalidPod or Unsupported names a field that is wrong, or that the site's runtime cannot honour.
+    """
+    site = site or Site()
+    request = runtimes.admit(request, site)
     pod = request.pod
     return (
-        File("plan", plan(pod).encode()),
+        File("plan", plan(pod, site).encode()),
         File("facts", facts(pod)),
-        File("supervisor.sh", supervisor()),
-        *(File(f"start/{c.name}", _start(request, c).encode()) for c in pod.containers),
+        *(File(name, source(name)) for name in (*SCRIPTS, *(IMAGE_SCRIPTS if site.runs_images else ()))),
+        *_containers(request, site),
         Directory("volumes", 0o700),
         *_volumes(request),
     )
 
 
-def supervisor() -> bytes:
-    """Return the script that runs a pod; it belongs to the package as data."""
-    return resources.files("interlink.bundle").joinpath("supervisor.sh").read_bytes()
+def source(name: str) -> bytes:
+    """Return one of the scripts that run a pod; they belong to the package as data."""
+    return package.files("interlink.bundle").joinpath(name).read_bytes()
 
 
-def plan(pod: Pod) -> str:
+def plan(pod: Pod, site: Site | None = None) -> str:
     """Return the assignments that the supervisor reads."""
     values: dict[str, Any] = {
         "uid": pod.uid,
         "policy": pod.restart_policy,
         "grace": pod.grace,
         "deadline": "" if pod.deadline is None else pod.deadline,
+        "term": runtimes.runtime(site or Site()).term,
+        "memory": " ".join(str(volume["name"]) for volume in mounts.empty_dirs(pod, memory=True)),
         "count": len(pod.containers),
     }
     for index, container in enumerate(pod.containers):
         values[f"kind_{index}"] = container.kind.value
         values[f"name_{index}"] = container.name
+        values[f"gpus_{index}"] = resources.gpu_count(container)
+        values[f"stop_{index}"] = _stop_signal(container)
     return "".join(f"{name}={word(text(str(value)))}\n" for name, value in values.items())
 
 
@@ -72,17 +87,29 @@ def facts(pod: Pod) -> bytes:
     return json.dumps(known, separators=(",", ":")).encode() + b"\n"
 
 
-def _start(request: PodRequest, container: Container) -> str:
-    env = environment(request, container)
-    command, args = arguments(container, env)
-    return runtimes.process(runtimes.Launch(container, command + args, env))
+def _stop_signal(container: Container) -> str:
+    signal = (container.raw.get("lifecycle") or {}).get("stopSignal")
+    return str(signal).removeprefix("SIG") if signal else ""
 
 
-def _volumes(request: PodRequest) -> tuple[Entry, ...]:
-    entries: list[Entry] = []
+def _containers(request: PodRequest, site: Site) -> Iterator[Entry]:
+    runtime, files = runtimes.runtime(site), volume_files(request)
+    environments = {c.name: environment(request, c) for c in request.pod.containers}
+    for container in request.pod.containers:
+        env = environments[container.name]
+        command, args = arguments(container, env)
+        yield from runtime.entries(Launch(request.pod, container, command, args, env, files, site))
+        if site.runs_images:
+            yield from pulling.entries(request, container, site)
+    yield from mounts.missing(mounts.Scope(request.pod, files, tuple(chain.from_iterable(environments.values()))))
+    resolver = network.resolv_conf(request.pod, site.dns) if site.runs_images else None
+    if resolver is not None:
+        yield File("resolv.conf", resolver, 0o644)
+
+
+def _volumes(request: PodRequest) -> Iterable[Entry]:
     for name, files in volume_files(request).items():
-        entries += [Directory(f"volumes/{name}"), *under(f"volumes/{name}", layout(files, FIRST))]
-    for volume in request.pod.volumes:
-        if volume.get("emptyDir") is not None:
-            entries.append(Directory(f"volumes/{volume['name']}", 0o777))
-    return tuple(entries)
+        yield Directory(f"volumes/{name}")
+        yield from under(f"volumes/{name}", layout(files, FIRST))
+    for volume in mounts.empty_dirs(request.pod, memory=False):
+        yield Directory(f"volumes/{volume['name']}", 0o777)

@@ -1,18 +1,18 @@
-"""What the runtime `process` can honour of a pod; everything else is refused by its name. Pure.
+"""The runtime `process`: no image, no isolation, no mounts; it sees the host. Pure.
 
-A process has no image, no isolation and no mounts: it sees the host. So what asks for walls is refused
-(security contexts, mounts, host names), and what only describes is accepted: images and their pull
-policy, ports, requests and limits of CPU and memory, which serve placement and are not enforced.
+What asks for walls is refused (security contexts, mounts, host names), and what only describes is
+accepted: images and their pull policy, ports, requests and limits of CPU and memory, which serve placement
+and are not enforced.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Collection
-
-from interlink.bundle import checks
+from interlink.bundle.site import Site
+from interlink.bundle.starting import Launch, Runtime, check_arguments, check_env, exports
+from interlink.bundle.tar import Entry, File
+from interlink.bundle.text import line, text, word
 from interlink.errors import Unsupported
-from interlink.model.pod import Container, PodRequest
+from interlink.model.pod import Container, Pod
 
 # Beside the volumes (at $IL_VOLUMES/NAME): what a process shares with its host anyway.
 SUPPORTS = frozenset(
@@ -22,38 +22,78 @@ SUPPORTS = frozenset(
     }
 )
 
+_START = """\
+umask 022
+fail() {{ printf '%s\\n' "$1" >"$IL_DIR/start/{name}.refused"; exit 128; }}
+found() (
+	set -f
+	case $1 in */*) [ -f "$1" ] && [ -x "$1" ]; exit ;; esac
+	IFS=:
+	for d in $PATH; do [ ! -f "$d/$1" ] || [ ! -x "$d/$1" ] || exit 0; done
+	exit 1
+)
+{gpus}
+{directory}
+{path}
+found {program} || fail "exec: "{program}": no such executable file"
+{exports}
+exec {argv} 2>&1
+"""
+# Who asked for no device sees none of those that the job was given.
+GPUS = '[ -z "${IL_GPUS+set}" ] || export CUDA_VISIBLE_DEVICES="$IL_GPUS" ROCR_VISIBLE_DEVICES="$IL_GPUS"'
 
-def admit(request: PodRequest, ignore: Collection[str] = ()) -> PodRequest:
-    """Return the request without the fields that are to be ignored (interlink_ignore).
 
-    Raises InvalidPod for what no kubelet would run, Unsupported for what a process cannot honour.
-    """
-    admitted = checks.admit(request, checks.Features(supports=SUPPORTS, ignore=tuple(ignore)))
-    ignored = {_plain(path) for path in ignore}
-    for container in admitted.pod.containers:
-        if not {_plain(f"{container.path}.volumeMounts"), "volumeMounts"} & ignored:
-            _refuse_mounts(container)
-        _check_ports(container)
-    return admitted
-
-
-def _plain(path: str) -> str:
-    return re.sub(r"\[[^]]*\]", "", path).removeprefix("spec.")
-
-
-def _refuse_mounts(container: Container) -> None:
+def admit(pod: Pod, container: Container, site: Site) -> None:
+    """Refuse mounts, other numbers for ports, and a missing command."""
     for index, mount in enumerate(container.mounts):
-        raise Unsupported(
-            f"the runtime process cannot mount; the volume is at $IL_VOLUMES/{mount.get('name')}",
-            field=f"{container.path}.volumeMounts[{index}]",
-        )
+        field = f"{container.path}.volumeMounts[{index}]"
+        if not site.ignores(field):
+            raise Unsupported(
+                f"the runtime process cannot mount; the volume is at $IL_VOLUMES/{mount.get('name')}", field=field
+            )
+    check_ports(container)
 
 
-def _check_ports(container: Container) -> None:
-    """A process listens on its host's own ports, so nothing can be published under another number."""
+def check_ports(container: Container) -> None:
+    """Refuse to publish a port under another number: containers listen on their host's own ports."""
     for index, port in enumerate(container.ports):
         if port.get("hostPort") and port["hostPort"] != port.get("containerPort"):
             raise Unsupported(
-                "the runtime process cannot publish a port under another number",
+                "a port cannot be published under another number where the host's network is used",
                 field=f"{container.path}.ports[{index}].hostPort",
             )
+
+
+def entries(launch: Launch) -> tuple[Entry, ...]:
+    """Return the start script; Unsupported for variables and arguments that a shell or Linux cannot hand over."""
+    return (File(f"start/{launch.container.name}", script(launch).encode()),)
+
+
+def script(launch: Launch) -> str:
+    """Return the start script: a clean environment, a working directory of its own."""
+    container = launch.container
+    if not launch.command:
+        raise Unsupported(
+            "the runtime process has no image, so the command must be given", field=f"{container.path}.command"
+        )
+    check_arguments(launch)
+    check_env(launch)
+    return _START.format(
+        name=container.name,
+        gpus=GPUS,
+        directory=_enter(container.name, str(container.raw.get("workingDir") or "")),
+        path=exports(variable for variable in launch.env if variable.name == "PATH"),
+        program=word(launch.command[0]),
+        exports=exports(variable for variable in launch.env if variable.name != "PATH"),
+        argv=line((*launch.command, *launch.args)),
+    )
+
+
+def _enter(name: str, directory: str) -> str:
+    if not directory:
+        return f'mkdir -p "$IL_DIR/work/{name}" && cd "$IL_DIR/work/{name}" || fail "cannot make a working directory"'
+    quoted = word(text(directory))
+    return f'cd {quoted} 2>/dev/null || fail "workingDir: cannot enter "{quoted}'
+
+
+RUNTIME = Runtime(SUPPORTS, admit, entries, term="group")

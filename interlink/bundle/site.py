@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 
 from interlink.bundle.network import ClusterDns
 from interlink.model.host import Host
 
+_INDEX = re.compile(r"\[[^]]*\]")
 IMAGES = "apptainer", "singularity", "podman"  # the runtimes that run a container's image
 
 
@@ -16,6 +18,7 @@ class Site:
 
     `options` are more arguments of the runtime's start command. `image_prefix` stands before an image that is
     neither a path nor has a scheme. `image_cache` is a directory of the host, beside the bundles if empty.
+    `resources` and `ignore` are those of `checks.Features`.
     """
 
     runtime: str = "process"
@@ -25,12 +28,18 @@ class Site:
     image_cache: str = ""
     image_cache_bytes: int = 0  # 0: no limit
     hostpath_roots: tuple[str, ...] = ()
+    resources: frozenset[str] = frozenset()
     ignore: tuple[str, ...] = ()
     dns: ClusterDns = field(default_factory=ClusterDns)
 
     @property
     def runs_images(self) -> bool:
         return self.runtime in IMAGES
+
+    def ignores(self, path: str) -> bool:
+        """Say whether a field, such as `spec.containers[0].volumeMounts[1]`, shall be ignored."""
+        wanted = _plain(path)
+        return any(wanted == item or wanted.startswith(f"{item}.") for item in map(_plain, self.ignore))
 
     @classmethod
     def of(cls, host: Host) -> Site:
@@ -46,3 +55,7 @@ class Site:
             ignore=tuple(str(path) for path in host.get("interlink_ignore")),
             dns=ClusterDns(tuple(host.get("interlink_dns"))),
         )
+
+
+def _plain(path: str) -> str:
+    return _INDEX.sub("", path).removeprefix("spec.")

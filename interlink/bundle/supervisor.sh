@@ -172,6 +172,8 @@ while [ "$n" -lt "$count" ]; do
 	fresh
 	n=$((n + 1))
 done
+places
+share_devices
 if [ -n "$deadline" ]; then
 	! IFS=$tab read -r event event event a 2>/dev/null <accepted || deadline=$((a > born ? a - born : 0))
 	later "$deadline" deadline

@@ -13,6 +13,7 @@ from dataclasses import replace
 
 from interlink import errors
 from interlink.bundle import job, tar
+from interlink.bundle.site import Site
 from interlink.drivers.shell import usage as used
 from interlink.drivers.supervised import records, scripts
 from interlink.drivers.supervised.bundles import Bundles, batches
@@ -34,19 +35,19 @@ class ShellDriver:
     def __init__(self, host: Host, connection: Connection, server_id: str) -> None:
         self._host, self._connection = host, connection
         self._bundles = Bundles(host, connection, server_id, functions=scripts.source(__package__, "host.sh"))
-        self._ignore = tuple(str(path) for path in host.get("interlink_ignore"))
+        self._site = Site.of(host)
 
     @property
     def kind(self) -> str:
         return "shell"
 
     def check(self, request: PodRequest) -> None:
-        """Refuse what a process cannot honour; no I/O."""
-        job.compile_pod(request, self._ignore)
+        """Refuse what the host's runtime cannot honour; no I/O."""
+        job.compile_pod(request, self._site)
 
     def create(self, request: PodRequest) -> Created:
         """Launch the pod, or find it launched already."""
-        archive = tar.pack(job.compile_pod(request, self._ignore))
+        archive = tar.pack(job.compile_pod(request, self._site))
         uid = request.pod.uid
         answer = self._bundles.call("il_create", uid, stdin=archive).text.strip()
         word, _, message = answer.partition(" ")
@@ -118,7 +119,7 @@ class ShellDriver:
 
     def facts(self) -> HostFacts:
         """Gather what the host is and has."""
-        return replace(facts.gather(self._host, self._connection), engine="process", engine_version="")
+        return replace(facts.gather(self._host, self._connection), engine=self._site.runtime, engine_version="")
 
     def stats(self) -> HostUsage:
         """Read what the host and the processes of pods have used, whatever server's they are."""

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta, timezone
 
 from interlink import errors
 from interlink.bundle import job, slurmflags, slurmjob, tar
+from interlink.bundle.site import Site
 from interlink.bundle.slurmsite import SlurmSite
 from interlink.drivers.slurm import capacity, rejections
 from interlink.drivers.slurm.memory import Memory
@@ -165,7 +166,7 @@ class SlurmDriver:
 
     def _compile(self, request: PodRequest) -> tuple[tuple[tar.Entry, ...], slurmflags.Options]:
         batch = slurmjob.compile_job(request, self._site)
-        bundle = job.compile_pod(request, tuple(str(path) for path in self._host.get("interlink_ignore")))
+        bundle = job.compile_pod(request, Site.of(self._host))
         return (*bundle, *batch.files), batch.options
 
 

@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 
 from interlink.bundle import job, tar
 from interlink.bundle.env import EnvVar
-from interlink.bundle.runtimes import Launch, process
+from interlink.bundle.process import script
+from interlink.bundle.site import Site
+from interlink.bundle.starting import Launch
 from interlink.bundle.text import text
 from interlink.errors import InvalidPod, Unsupported
 from interlink.model.pod import Container, Pod, PodRequest
@@ -53,8 +55,8 @@ def test_any_words_arrive_as_they_are(argv: list[str], value: str) -> None:
     show = 'printf "%s\\000" "$V" "$@"'
     container = Container({"name": "main", "command": ["sh"], "workingDir": "/"}, Kind.MAIN, "spec.containers[0]")
     whole = tuple(text(word) for word in ["sh", "-c", show, "sh", *argv])
-    script = process(Launch(container, whole, (EnvVar("V", text(value)),)))
-    done = subprocess.run(["sh"], input=script.encode(), capture_output=True, check=True, env={"PATH": "/usr/bin:/bin"})
+    launch = Launch(Pod({}), container, whole, env=(EnvVar("V", text(value)),))
+    done = subprocess.run(["sh"], input=script(launch).encode(), capture_output=True, check=True, env={"PATH": "/usr/bin:/bin"})
     assert done.stdout.decode().split("\0")[:-1] == [value, *argv]
 
 
@@ -92,4 +94,4 @@ def test_mounts_are_refused_unless_they_are_to_be_ignored() -> None:
     mounted = pod({"volumeMounts": [{"name": "e", "mountPath": "/e"}]}, volumes=[{"name": "e", "emptyDir": {}}])
     with pytest.raises(Unsupported):
         job.compile_pod(mounted)
-    assert job.compile_pod(mounted, ("spec.containers.volumeMounts",))
+    assert job.compile_pod(mounted, Site(ignore=("spec.containers.volumeMounts",)))

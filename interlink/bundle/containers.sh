@@ -1,0 +1,275 @@
+# One container at a time, and what happens to it. Its variables are FIELD_INDEX; `load` makes them FIELD.
+
+load() {
+	i=$1
+	eval "kind=\$kind_$i name=\$name_$i state=\$state_$i pid=\$pid_$i code=\$code_$i attempt=\$attempt_$i \
+		started=\$started_$i finished=\$finished_$i reason=\$reason_$i message=\$message_$i last=\$last_$i"
+}
+
+put() { eval "$1_$i=\$2; $1=\$2"; }
+
+each() { # call a function after loading each container; a failure ends the loop and is returned
+	n=0
+	while [ "$n" -lt "$count" ]; do
+		load "$n"
+		"$@" || return
+		n=$((n + 1))
+	done
+}
+
+fresh() {
+	for field in pid started finished reason message last termed devices; do eval "${field}_$n="; done
+	eval "state_$n=new code_$n=0 attempt_$n=0 delay_$n=0 size_$n=0"
+}
+
+# --- the image, if the runtime runs one
+
+begin() { # an attempt: its image first
+	put message ""
+	if [ ! -e "image/$name" ]; then launch; return; fi
+	put state pulling
+	put reason ContainerCreating
+	(
+		trap - TERM
+		setsid sh "image/$name" >"image/$name.err" 2>&1 </dev/null 3>&- &
+		echo "pull $i $!" >&3
+		wait $!
+		echo "pulled $i $?" >&3
+	) &
+}
+
+on_pull() { # INDEX PID
+	load "$1"
+	[ "$state" = pulling ] && put pid "$2"
+	[ -z "$ending" ] || give_up
+}
+
+on_pulled() { # INDEX CODE
+	load "$1"
+	[ "$state" = pulling ] || return 0
+	put pid ""
+	if [ -n "$ending" ]; then
+		put state unready
+		give_up
+		return
+	fi
+	word= text=
+	IFS=$tab read -r word text <"image/$name.result" || {
+		word=CreateContainerError text=$(tail -n 1 "image/$name.err" | tr '\t' ' ')
+	}
+	rm -f "image/$name.result"
+	if [ "$2" = 0 ]; then
+		[ -z "$text" ] || tell Normal "$word" "$text"
+		eval "delay_$i=0"
+		launch
+	else
+		put_off "$word" "$text"
+	fi
+}
+
+# The container cannot be made now: say why, and try again later, as the kubelet does.
+put_off() { # REASON MESSAGE
+	put state unready
+	put reason "$1"
+	put message "$2"
+	tell Warning Failed "Error: $1: $2"
+	eval "delay=\$delay_$i"
+	delay=$((delay == 0 ? 10 : delay * 2))
+	eval "delay_$i=$((delay > 300 ? 300 : delay))"
+	later "$delay" "due $i"
+	[ "$1" != ErrImagePull ] || later 5 "stale $i"
+}
+
+on_stale() { # what was an error becomes a back-off
+	load "$1"
+	[ "$state:$reason" = unready:ErrImagePull ] || return 0
+	put reason ImagePullBackOff
+	put message "Back-off pulling image: $message"
+	tell Normal BackOff "$message"
+}
+
+# What never ran ends with the pod: the kubelet has no status of such a container.
+give_up() {
+	case $state in
+	pulling) [ -z "$pid" ] || kill -KILL "-$pid" 2>/dev/null ;;
+	unready) ;;
+	*) return 0 ;;
+	esac
+	[ "$state:$pid" != pulling: ] || return 0
+	put state ended
+	put code 137
+	put pid ""
+	put reason ContainerStatusUnknown
+	put message "The container could not be located when the pod was terminated"
+}
+
+# --- an attempt
+
+launch() {
+	put state starting
+	put finished ""
+	put reason ""
+	put message ""
+	eval "termed_$i= size_$i=0 devices=\$devices_$i"
+	(
+		trap - TERM
+		log=logs/$name.$attempt
+		if ! true >>"$log"; then
+			echo "ended $i 128" >&3
+			exit
+		fi
+		setsid env -i $reset PATH="$PATH" HOME="${HOME:-/}" IL_CONTAINER="$uid/$name/$attempt" IL_DIR="$here" \
+			IL_VOLUMES="$here/volumes" IL_MEMORY="$shared" IL_SCRATCH="$scratch" ${given+IL_GPUS="$devices"} \
+			IL_POD_IP="$ip" IL_HOST_IP="$ip" IL_ATTEMPT="$attempt" \
+			sh "start/$name" >>"$log" 2>"start/$name.err" </dev/null 3>&- &
+		echo "started $i $!" >&3
+		wait $!
+		echo "ended $i $?" >&3
+	) &
+}
+
+on_started() { # INDEX PID
+	load "$1"
+	put pid "$2"
+	put started "$(now)"
+	put state running
+	tell Normal Created "Created container $name"
+	tell Normal Started "Started container $name"
+	[ -z "$killing" ] || slay
+}
+
+on_ended() { # INDEX CODE
+	load "$1"
+	scour "$uid/$name/$attempt"
+	put code "$2"
+	put pid ""
+	if [ -z "$ending" ] && remedy; then
+		launch
+		return
+	fi
+	put finished "$(now)"
+	put state ended
+	put reason Error
+	[ "$code" != 0 ] || put reason Completed
+	blame
+	mark
+	[ -n "$ending" ] || ! comes_back || back_off
+}
+
+# The runtime could not set the container up (its 255, and nothing of the container has run): do once
+# without what this node or this image may lack.
+remedy() {
+	[ "$code" = 255 ] && [ -d "box/$name" ] && [ ! -e "box/$name/stands" ] || return 1
+	if grep -q 'set working directory' "logs/$name.$attempt"; then
+		lack=$scratch/$name.cwd
+	else
+		lack=$scratch/no-overlay
+	fi
+	[ ! -e "$lack" ] && : >"$lack" && : >"logs/$name.$attempt"
+}
+
+# A container that could not be started: the kubelet's code 128, and why.
+blame() {
+	message=
+	if [ -e "start/$name.refused" ]; then
+		read -r message <"start/$name.refused"
+		rm -f "start/$name.refused"
+	elif [ ! -e "logs/$name.$attempt" ]; then
+		message="cannot write its log: is the disk full?"
+	elif [ "$code" = 255 ] && [ -d "box/$name" ]; then
+		blame_runtime
+	fi
+	[ -n "$message" ] || return 0
+	put message "$message"
+	put code 128
+	put reason StartError
+}
+
+# What the runtime says of its own is no output of the container's.
+blame_runtime() {
+	if [ -e "box/$name/refused" ]; then
+		read -r message <"box/$name/refused"
+	elif [ ! -e "box/$name/stands" ]; then
+		message=$(grep '^FATAL' "logs/$name.$attempt" | tail -n 1 | cut -c 10-600 | tr '\t' ' ')
+		message=${message:-the runtime could not start it}
+	else
+		return 0
+	fi
+	: >"logs/$name.$attempt"
+}
+
+comes_back() {
+	case $kind:$policy:$code in
+	sidecar:* | main:Always:*) ;;
+	init:Never:* | main:Never:* | *:0) return 1 ;;
+	esac
+}
+
+# Restart at once, then after 10 s, doubling to 300 s; forgotten after ten minutes of running.
+back_off() {
+	eval "delay=\$delay_$i"
+	[ $((finished - started)) -lt 600 ] || delay=0
+	put state waiting
+	[ "$delay" = 0 ] || tell Warning BackOff "Back-off restarting failed container $name"
+	later "$delay" "due $i"
+	delay=$((delay == 0 ? 10 : delay * 2))
+	eval "delay_$i=$((delay > 300 ? 300 : delay))"
+}
+
+on_due() {
+	load "$1"
+	case $state in
+	unready) begin ;;
+	waiting)
+		put last "$code $reason $started $finished"
+		put attempt $((attempt + 1))
+		begin
+		;;
+	esac
+}
+
+# Whatever a container has left behind carries its mark in the environment.
+scour() {
+	tries=0
+	while [ "$tries" -lt 50 ]; do
+		left=
+		for file in $(grep -lsFxz -e "IL_CONTAINER=$1" -e "IL_CONTAINER=${1%/*}" /proc/[0-9]*/environ); do
+			file=${file#/proc/}
+			kill -KILL "${file%%/*}" 2>/dev/null && left=yes
+		done
+		[ -n "$left" ] || return 0
+		tries=$((tries + 1))
+		[ "$tries" -lt 3 ] || sleep 0.1
+	done
+}
+
+halt() {
+	case $state in
+	waiting) put state ended ;;
+	pulling | unready)
+		give_up
+		[ "$state" = ended ] || busy=yes
+		;;
+	starting) busy=yes ;;
+	running)
+		busy=yes
+		eval "termed=\$termed_$i; termed_$i=yes"
+		[ -n "$termed" ] || ask_to_stop
+		;;
+	esac
+}
+
+ask_to_stop() {
+	tell Normal Killing "Stopping container $name"
+	eval "stop=\$stop_$i"
+	[ -n "$stop" ] || [ ! -e "image/$name.oci" ] || stop=$(oci_stop= && . "./image/$name.oci" && echo "${oci_stop#SIG}")
+	if [ "$term" = group ]; then signal "${stop:-TERM}"; else kill "-${stop:-TERM}" "$pid" 2>/dev/null; fi
+}
+
+# Before the child has made its own process group, it can only be met by its id.
+signal() { kill "-$1" "-$pid" 2>/dev/null || kill "-$1" "$pid" 2>/dev/null; }
+
+slay() {
+	[ "$state" != running ] || { signal KILL; scour "$uid/$name/$attempt"; }
+	return 0
+}

@@ -1,0 +1,175 @@
+# Has one container's image ready, or says why it is not; sourced by image/NAME, which sets:
+#
+#   name image shown      the container, the image as the runtime takes it, and as the manifest names it
+#   key                   names the image in the cache, whatever characters it has
+#   policy valid          Always, IfNotPresent or Never; empty if this can be no image's name
+#   bare nonroot          set where neither command nor args are given; where root is not wanted
+#   runtime program       what converts and runs it
+#   cache limit           directory of converted images, and the bytes that it may take (0: any)
+#
+# Exit 0: image/NAME.path holds what to run, image/NAME.oci the image's own settings as shell. Else 1. In both
+# cases image/NAME.result holds "REASON<tab>MESSAGE". Credentials are in pull/NAME/N, best first.
+#
+# In the cache: ref/KEY is a link to sif/DIGEST, use/DIGEST.UID one to each bundle that uses it, lock makes
+# conversions wait for each other, so that none is made twice; tool/ is the runtime's own cache.
+set -u
+umask 077
+tab='	'
+
+result() { printf '%s\t%s\n' "$1" "$2" >"image/$name.new" && mv -f "image/$name.new" "image/$name.result"; }
+refuse() {
+	result "$1" "$2"
+	exit 1
+}
+
+# What a tool said last that matters, on one line.
+said() {
+	line=$(grep -E 'FATAL|ERROR|[Ee]rror' "$1" | tail -n 1)
+	[ -n "$line" ] || line=$(tail -n 1 "$1")
+	printf '%.600s' "$line" | tr '\n\t' '  ' | sed 's/^[A-Z]*: *//'
+}
+
+ready() { # PATH
+	printf '%s\n' "$1" >"image/$name.path"
+	settings "$1" >"image/$name.oci" 2>/dev/null
+	if [ -n "$bare" ] && ! runs_by_itself "$1"; then
+		refuse CreateContainerError "no command specified"
+	fi
+}
+
+# The image's own settings, made for `.`; a directory or an image without them has none.
+settings() {
+	oci_entrypoint= oci_cmd= oci_workdir= oci_stop=
+	[ -f "$1" ] && "$program" sif list "$1" 2>/dev/null | sed -n 's/^\([0-9]*\) .*JSON.Generic.*/\1/p' | {
+		while read -r id; do
+			"$program" sif dump "$id" "$1" 2>/dev/null >"image/$name.json" || continue
+			! head -c 8 "image/$name.json" | grep -q '"data"' || continue
+			LC_ALL=C awk -f ./oci.awk <"image/$name.json" && break
+		done
+	}
+	rm -f "image/$name.json"
+	:
+}
+
+# Without a command there must be an entrypoint or, in an image that was not made from another, a runscript.
+runs_by_itself() {
+	(
+		. "./image/$name.oci"
+		[ -n "${oci_entrypoint:-}${oci_cmd:-}" ]
+	) || { [ ! -s "image/$name.oci" ] && [ -e "$1" ]; }
+}
+
+present() { [ -e "$cache/ref/$key" ]; }
+
+# Take the image's file into use, for as long as this pod may start containers.
+use() {
+	file=$(readlink -f "$cache/ref/$key") && [ -e "$file" ] || return 1
+	ln -sfn "$PWD" "$cache/use/${file##*/}.${PWD##*/}" 2>/dev/null
+	touch -a "$file" 2>/dev/null
+	[ -e "$file" ] && ready "$file"
+}
+
+lock() { # waits for its turn where the file system has locks; where not, renames alone keep things right
+	exec 9>>"$cache/lock" && command -v flock >/dev/null && flock 9
+	:
+}
+
+# One pull, with a credential or without: the file goes to the cache under its digest.
+fetch() { # CREDENTIAL
+	new=$cache/tmp/$key.$$
+	(
+		[ -z "$1" ] || . "./$1"
+		export APPTAINER_CACHEDIR="$cache/tool" SINGULARITY_CACHEDIR="$cache/tool"
+		exec "$program" pull --force "$new" "$image"
+	) >"image/$name.out" 2>&1 9>&- </dev/null || {
+		rm -f "$new"
+		return 1
+	}
+	digest=$(same_in_tool "$new") || digest=$(sha256sum <"$new" | cut -c 1-64)
+	if [ -e "$cache/sif/$digest" ]; then rm -f "$new"; else mv -f "$new" "$cache/sif/$digest"; fi
+	ln -sfn "../sif/$digest" "$cache/tmp/$key.link.$$" && mv -fT "$cache/tmp/$key.link.$$" "$cache/ref/$key"
+	touch "$cache/sif/$digest"
+}
+
+# The runtime keeps what it has converted by the image's digest: share that file, and its name.
+same_in_tool() {
+	for found in "$cache"/tool/cache/oci-tmp/* "$cache"/tool/cache/oras/*; do
+		[ -f "$found" ] && cmp -s "$found" "$1" || continue
+		ln -f "$found" "$1" 2>/dev/null
+		echo "${found##*/}"
+		return
+	done
+	return 1
+}
+
+pull() {
+	for credential in "pull/$name"/* ''; do
+		[ -z "$credential" ] || [ -f "$credential" ] || continue
+		! fetch "$credential" || return 0
+	done
+	return 1
+}
+
+# Make room: first what the runtime keeps for itself, then images that no pod uses, the longest unused first.
+prune() {
+	[ "$limit" -gt 0 ] || return 0
+	find "$cache/tmp" -mindepth 1 -mmin +1440 -exec rm -rf {} +
+	while [ $(($(du -sk "$cache" | cut -f 1) * 1024)) -gt "$limit" ]; do
+		if [ -n "$(ls -A "$cache/tool/cache/blob" 2>/dev/null)" ]; then
+			rm -rf "$cache/tool/cache/blob"
+			continue
+		fi
+		oldest=$(ls -tur "$cache/sif" | while read -r old; do used "$old" || { echo "$old" && break; }; done)
+		[ -n "$oldest" ] || return 0
+		rm -f "$cache/sif/$oldest" "$cache/tool/cache"/*/"$oldest"
+	done
+}
+
+used() { # DIGEST
+	[ "$1" != "${file##*/}" ] || return 0
+	for mark in "$cache/use/$1".*; do
+		[ ! -d "$mark/start" ] || return 0
+		rm -f "$mark"
+	done
+	return 1
+}
+
+convert() {
+	mkdir -p "$cache/ref" "$cache/sif" "$cache/use" "$cache/tmp" 2>"image/$name.out" ||
+		refuse ErrImagePull "$(said "image/$name.out")"
+	: >"image/$name.began"
+	if present && [ "$policy" != Always ] && use; then
+		result Pulled "Container image \"$shown\" already present on machine"
+		return
+	fi
+	[ "$policy" != Never ] ||
+		refuse ErrImageNeverPull "Container image \"$shown\" is not present with pull policy of Never"
+	lock
+	if present && { [ "$policy" != Always ] || [ "$cache/ref/$key" -nt "image/$name.began" ]; } && use; then
+		result Pulled "Container image \"$shown\" already present on machine"
+	elif pull && use; then
+		result Pulled "Successfully pulled image \"$shown\""
+		prune
+	else
+		refuse ErrImagePull "Failed to pull image \"$shown\": $(said "image/$name.out")"
+	fi
+	exec 9>&-
+	rm -f "image/$name.began" "image/$name.out"
+}
+
+[ -n "$valid" ] || refuse InvalidImageName "Failed to apply default image tag \"$shown\": invalid reference format"
+if [ -n "$nonroot" ] && [ "$(id -u)" = 0 ]; then
+	refuse CreateContainerConfigError "container has runAsNonRoot and would run as root, as this host's user does"
+fi
+case $program in
+/*) [ -x "$program" ] ;;
+*) command -v "$program" >/dev/null ;;
+esac || refuse ErrImagePull "the runtime $program is not installed on $(uname -n)"
+case $image in
+/*)
+	[ -e "$image" ] || refuse ErrImagePull "Failed to pull image \"$shown\": there is no $image on $(uname -n)"
+	ready "$image"
+	result Pulled "Container image \"$shown\" already present on machine"
+	;;
+*) convert ;;
+esac

@@ -1,0 +1,80 @@
+"""What `images.sh` needs to have an image ready: the reference as the runtime takes it, credentials. Pure."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Iterator
+
+from interlink.bundle import images, security
+from interlink.bundle.site import Site
+from interlink.bundle.tar import Entry, File
+from interlink.model.pod import Container, PodRequest
+from interlink.remote import shell
+
+_DOCKER = "docker://"
+
+
+def reference(image: str, prefix: str = "") -> str:
+    """Return what the runtime is given: a path or a reference with a scheme.
+
+    >>> reference("busybox"), reference("/x/y.sif"), reference("oras://r/x:1")
+    ('docker://docker.io/library/busybox:latest', '/x/y.sif', 'oras://r/x:1')
+    >>> reference("lib/tool:1", "/cvmfs/unpacked/"), reference("a:1", "registry.example.org/")
+    ('/cvmfs/unpacked/lib/tool:1', 'docker://registry.example.org/a:1')
+    """
+    whole = image if _is_complete(image) else prefix + image
+    return whole if _is_complete(whole) else _DOCKER + images.normalized(whole)
+
+
+def is_valid(wanted: str) -> bool:
+    """Say whether a reference can name an image; what is no registry's is for the runtime to judge."""
+    return images.is_valid(wanted.removeprefix(_DOCKER)) if wanted.startswith(_DOCKER) else True
+
+
+def entries(request: PodRequest, container: Container, site: Site) -> Iterator[Entry]:
+    """Yield the script that has the image ready, and the credentials that it may use."""
+    wanted = reference(container.image, site.image_prefix)
+    who = security.identity(request.pod, container)
+    values = {
+        "name": container.name,
+        "image": wanted,
+        "shown": container.image,
+        "key": hashlib.sha256(wanted.encode()).hexdigest()[:32],
+        "policy": container.pull_policy,
+        "valid": "yes" if is_valid(wanted) else "",
+        "bare": "" if container.command or container.args else "yes",
+        "nonroot": "yes" if who.non_root else "",
+        "runtime": site.runtime,
+        "program": site.program or site.runtime,
+        "limit": str(site.image_cache_bytes),
+    }
+    lines = [f"{name}={shell.quote(value)}" for name, value in values.items()]
+    lines += [f"cache={_cache(site.image_cache)}", '. "./images.sh"', ""]
+    yield File(f"image/{container.name}", "\n".join(lines).encode())
+    if wanted.startswith(_DOCKER):
+        for number, config in enumerate(images.pull_configs(request, wanted.removeprefix(_DOCKER))):
+            yield File(f"pull/{container.name}/{number}", _variables(config))
+
+
+def _cache(directory: str) -> str:
+    """Return the cache's place as a word of a shell; by default beside all servers' bundles."""
+    if not directory:
+        return '"$(cd ../../.. && pwd)/images-$(uname -m)"'
+    return f'{shell.path(directory)}/"$(uname -m)"'
+
+
+def _variables(config: bytes) -> bytes:
+    """Return a credential as the variables that every apptainer and singularity reads."""
+    entry = next(iter(json.loads(config)["auths"].values()))
+    user, _, password = base64.b64decode(entry["auth"]).decode().partition(":")
+    values = [("USERNAME", user), ("PASSWORD", password)]
+    lines = [
+        f"export {tool}_DOCKER_{key}={shell.quote(v)}" for tool in ("APPTAINER", "SINGULARITY") for key, v in values
+    ]
+    return ("\n".join(lines) + "\n").encode()
+
+
+def _is_complete(image: str) -> bool:
+    return image.startswith("/") or "://" in image
