@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from interlink.kubelet import auth, certs, lease, node
+from interlink.kubelet import auth, certs, events, lease, node
 from interlink.kubelet.nodeobject import Identity
 from interlink.kubelet.settings import Serving
 from interlink.kubelet.taints import to_json
@@ -43,6 +43,8 @@ def configuration(identity: Identity, record: NodeRecord | None, given: Serving)
         "nodeStatusReportFrequency": _duration(node.STATUS_SECONDS),
         "nodeLeaseDurationSeconds": lease.DURATION_SECONDS,
         "staticPodPath": "",
+        "eventRecordQPS": events.PER_SECOND,
+        "eventBurst": events.AT_ONCE,
         "enableServer": True,
         "enableDebuggingHandlers": True,
         **({"maxPods": int(quantity.parse(pods))} if pods else {}),

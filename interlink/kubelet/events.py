@@ -15,6 +15,7 @@ from typing import Any, Literal
 from interlink.errors import InterlinkError
 from interlink.kubelet import paths
 from interlink.kubelet.kube import ApiError, Kube
+from interlink.kubelet.pace import Pace
 from interlink.model.driver import PodEvent, PodRecord
 from interlink.model.pod import Json
 from interlink.model.status import Running
@@ -24,6 +25,7 @@ log = logging.getLogger(__name__)
 
 BURST, REFILL_SECONDS = 25.0, 300.0  # events an object may cause at once, and how long until one more
 TRIES, AGAIN_SECONDS = 12, 10.0
+PER_SECOND, AT_ONCE = 50, 100  # events of a node, as of a real kubelet: statuses come first when many pods start
 _KNOWN = 4096  # events that are remembered to be counted
 _NAME = 230  # characters of an object's name in that of its event
 
@@ -137,6 +139,7 @@ class Recorder:
         self._queue: asyncio.Queue[Event] = asyncio.Queue(maxsize=10_000)
         self._known: OrderedDict[Any, _Known] = OrderedDict()
         self._tokens: OrderedDict[str, tuple[float, float]] = OrderedDict()  # uid -> left, at
+        self._pace = Pace(PER_SECOND, AT_ONCE)
 
     def record(self, event: Event) -> None:
         """Have an event written; never waits."""
@@ -159,6 +162,7 @@ class Recorder:
         while True:
             event = await self._queue.get()
             try:
+                await self._pace.turn()
                 await self._insist(event)
             except InterlinkError as error:
                 log.info("event %s of %s is lost: %s", event.reason, event.about.get("name"), error)

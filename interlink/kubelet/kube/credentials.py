@@ -16,6 +16,7 @@ from kubernetes.aio.client import Configuration
 from kubernetes.aio.config import kube_config, load_incluster_config, load_kube_config
 
 from interlink.errors import ConfigError
+from interlink.kubelet.kube import faults
 
 REFRESH_SECONDS = 60.0  # tokens in files are replaced long before they expire
 SOONEST_SECONDS = 10.0  # between two renewals, however often the server says 401
@@ -41,6 +42,12 @@ class Access:
     authorization: str = field(repr=False)
     server_name: str | None = None
     proxy: str | None = None
+    certificate: bytes | None = field(default=None, repr=False)
+
+    @property
+    def remark(self) -> str:
+        """Say why the server may not accept what we show, as far as that can be seen here."""
+        return faults.expired(self.certificate, self.authorization.partition(" ")[2])
 
 
 class Credentials:
@@ -81,12 +88,22 @@ class Credentials:
             self._use(configuration)
         except Exception as error:  # the library's plugins raise what they like
             if self._access is None:
-                raise ConfigError(f"no credentials for Kubernetes: {error}", file=self._kubeconfig) from error
+                raise ConfigError(self._fault(error), file=self._kubeconfig) from error
             _log.warning("credentials for Kubernetes cannot be renewed, the old ones are kept: %s", error)
         else:
             self._due = self._read + lifetime
         finally:
             _drop_copies()
+
+    def _fault(self, error: Exception) -> str:
+        """Say in one line why there are no credentials, by what can be seen where the library only stumbles."""
+        said = " ".join(str(error).split()) or type(error).__name__
+        if self._kubeconfig is None:
+            return f"no credentials for Kubernetes: this pod's service account cannot be used: {said}; {faults.HOW}"
+        fault = faults.of_files(self._kubeconfig) or faults.of_content(
+            _merged(self._kubeconfig), _home(self._kubeconfig)
+        )
+        return f"no credentials for Kubernetes: {fault or said}"
 
     def _use(self, configuration: Any) -> None:
         tls, authorization = _tls(configuration), _authorization(configuration.api_key)
@@ -95,7 +112,12 @@ class Credentials:
         context = self._access.context if self._access and tls == self._tls else _context(tls, configuration)
         self._tls = tls
         self._access = Access(
-            configuration.host.rstrip("/"), context, authorization, configuration.tls_server_name, configuration.proxy
+            configuration.host.rstrip("/"),
+            context,
+            authorization,
+            configuration.tls_server_name,
+            configuration.proxy,
+            tls.certificate,
         )
 
     async def _load(self) -> tuple[Any, float]:
@@ -120,6 +142,23 @@ def find(kubeconfig: str | None, environment: Mapping[str, str] = os.environ) ->
     if environment.get("KUBECONFIG"):
         return environment["KUBECONFIG"]
     return None if environment.get("KUBERNETES_SERVICE_HOST") else str(Path.home() / ".kube/config")
+
+
+def _merged(paths: str) -> object:
+    """Return what the kubeconfigs say together; None for what is no YAML, or no mapping."""
+    merged: dict[str, Any] = {}
+    try:
+        contents = kube_config.KubeConfigMerger(paths).config_files.values()
+        for content in contents:
+            for key, value in content.items():
+                merged[key] = [*(merged.get(key) or []), *value] if isinstance(value, list) else value
+    except Exception:  # whatever it is, it is the file's; the message says what would be right
+        return None
+    return merged
+
+
+def _home(paths: str) -> Path:
+    return Path(paths.partition(os.pathsep)[0]).expanduser().parent
 
 
 def _authorization(api_key: Mapping[str, str]) -> str:

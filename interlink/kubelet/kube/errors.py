@@ -50,6 +50,12 @@ class ApiError(InterlinkError):
         """The server carried nothing out and would like to be asked again: any verb may be repeated."""
         return self.status == 429
 
+    def remarked(self, remark: str) -> ApiError:
+        """Return the same error with what we know of its cause."""
+        if not remark:
+            return self
+        return ApiError(self.status, self.reason, f"{self.message} ({remark})", self.retry_after, self.details)
+
     @classmethod
     def of_answer(cls, status: int, body: bytes, retry_after: str | None = None) -> ApiError:
         """Read an answer: a Status object, or whatever a proxy in between says."""

@@ -103,7 +103,8 @@ class Transport:
             if answer.status >= 300:
                 with _translated(request):
                     body = await answer.read()
-                raise ApiError.of_answer(answer.status, body, answer.headers.get("Retry-After"))
+                error = ApiError.of_answer(answer.status, body, answer.headers.get("Retry-After"))
+                raise error.remarked(access.remark) if answer.status == 401 else error
             self._pass_on_warnings(answer)
             yield answer
 
