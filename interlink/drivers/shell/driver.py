@@ -17,6 +17,7 @@ from interlink.bundle.site import Site
 from interlink.drivers.shell import usage as used
 from interlink.drivers.supervised import records, scripts
 from interlink.drivers.supervised.bundles import Bundles, batches
+from interlink.drivers.supervised.events import Events
 from interlink.model.driver import Created, HostFacts, Listing, LogQuery, LogStream, Ping, Volumes
 from interlink.model.host import Host
 from interlink.model.pod import PodRef, PodRequest
@@ -36,6 +37,7 @@ class ShellDriver:
         self._host, self._connection = host, connection
         self._bundles = Bundles(host, connection, server_id, functions=scripts.source(__package__, "host.sh"))
         self._site = Site.of(host)
+        self._events = Events()
 
     @property
     def kind(self) -> str:
@@ -99,14 +101,16 @@ class ShellDriver:
     def listing(self) -> Listing:
         """Observe all pods of this server id."""
         reading = records.read(self._bundles.call("il_list").text)
-        return Listing(reading.time, reading.pods)
+        return Listing(reading.time, reading.pods, self._events.fresh(reading.records.values()))
 
     def observe(self, uids: Collection[str]) -> Listing:
         """Observe these pods; of deleted ones the final status."""
         readings = self._readings(list(uids))
         if not readings:
             return Listing(records.read("").time, {})
-        return Listing(readings[-1].time, {uid: s for reading in readings for uid, s in reading.pods.items()})
+        pods = {uid: status for reading in readings for uid, status in reading.pods.items()}
+        events = [event for reading in readings for event in self._events.fresh(reading.records.values())]
+        return Listing(readings[-1].time, pods, tuple(events))
 
     @contextmanager
     def changes(self) -> Iterator[Iterator[frozenset[str]]]:

@@ -1,16 +1,17 @@
 """What the host prints about its pods, as listings; pure.
 
 The lines are `facts` (JSON, by bundle/job.py) and the records of `supervisor.sh`: "pod ...", one "c ..." per
-container, "end"; besides "time NOW", "lost UID TIME [REASON MESSAGE]" (a pod whose supervisor cannot tell its
-end any more), "kept UID" (a deleted one), "job UID ID TIME" and "accepted UID TIME EXPIRES" (of a batch system).
-Fields are separated by tabs, "-" is nothing. A record without its "end" is not believed.
+container, "e NUMBER TIME TYPE REASON NAME MESSAGE" per event, "end"; besides "time NOW", "lost UID TIME [REASON
+MESSAGE]" (a pod whose supervisor cannot tell its end any more), "kept UID" (a deleted one), "job UID ID TIME" and
+"accepted UID TIME EXPIRES" (of a batch system). Fields are separated by tabs, "-" is nothing. A record without
+its "end" is not believed.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from typing import Any
 
@@ -48,6 +49,7 @@ class Record:
     facts: Mapping[str, Any]
     pod: list[str] = field(default_factory=list)
     containers: dict[int, list[str]] = field(default_factory=dict)
+    events: list[list[str]] = field(default_factory=list)
     lost: Lost | None = None
     kept: bool = False
     job: str = ""
@@ -125,15 +127,19 @@ def _attach(text: str, records: Mapping[str, Record]) -> None:
     """Give each complete record to its pod."""
     pod: list[str] = []
     containers: dict[int, list[str]] = {}
+    events: list[list[str]] = []
     for words in _lines(text):
         match words:
             case ["pod", *rest] if len(rest) == 9:
-                pod, containers = rest, {}
+                pod, containers, events = rest, {}, []
             case ["c", index, *rest] if pod and len(rest) >= 9:
                 containers[int(index)] = [*rest[:8], "\t".join(rest[8:])]
+            case ["e", *rest] if pod and len(rest) == 6:
+                events.append(rest)
             case ["end"]:
                 if pod and pod[0] in records:
-                    records[pod[0]].pod, records[pod[0]].containers = pod, containers
+                    record = records[pod[0]]
+                    record.pod, record.containers, record.events = pod, containers, events
                 pod = []
 
 
@@ -178,8 +184,10 @@ def _container(record: Record, index: int, raw: Mapping[str, Any]) -> ContainerS
     kind = Kind(raw["kind"])
     idle = ContainerStatus(raw["name"], kind, raw["image"], state=_unborn(record, index))
     words = record.containers.get(index)
-    if words is None or words[0] == "new":
+    if words is None or words[0] == "new" or (words[0] == "pulling" and words[7] == "-"):
         return idle
+    if words[0] in ("pulling", "unready") and record.lost is None:
+        return _unready(idle, words)
     state, attempt, _, started, finished, code, reason, last, message = words
     identity = f"process://{record.facts['uid']}/{raw['name']}/{attempt}"
     latest = Terminated(
@@ -202,6 +210,13 @@ def _container(record: Record, index: int, raw: Mapping[str, Any]) -> ContainerS
         started=isinstance(shown, Running),
         restart_count=int(attempt),
     )
+
+
+def _unready(idle: ContainerStatus, words: list[str]) -> ContainerStatus:
+    """Return a container whose image is not there, or that cannot be made for another reason."""
+    last = _last(words[7])
+    waiting = Waiting(_word(words[6]), _word(words[8]))
+    return replace(idle, state=waiting, last_state=last, restart_count=max(int(words[1]) - 1, 0))
 
 
 def _shown(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
+from typing import Any
 
 import pytest
 
@@ -36,10 +37,10 @@ def _nothing_left(connection: Connection, root: str) -> Iterator[None]:
 
 
 @contextmanager
-def shell_rig(connection: Connection, root: str) -> Iterator[Rig]:
+def shell_rig(connection: Connection, root: str, variables: Mapping[str, Any] | None = None) -> Iterator[Rig]:
     """A rig on one host; whatever the tests leave below `root` is an error."""
     lossy = LossyConnection(connection)
-    host = Host(connection.name, vars={"interlink_root": root})
+    host = Host(connection.name, vars={**(variables or {}), "interlink_root": root})
     with _nothing_left(connection, root):
         driver, foreign = (ShellDriver(host, lossy, server_id) for server_id in ("contract", "foreign"))
         yield Rig(driver, FEATURES, lose=lossy.lose, foreign=foreign)

@@ -56,7 +56,8 @@ def test_any_words_arrive_as_they_are(argv: list[str], value: str) -> None:
     container = Container({"name": "main", "command": ["sh"], "workingDir": "/"}, Kind.MAIN, "spec.containers[0]")
     whole = tuple(text(word) for word in ["sh", "-c", show, "sh", *argv])
     launch = Launch(Pod({}), container, whole, env=(EnvVar("V", text(value)),))
-    done = subprocess.run(["sh"], input=script(launch).encode(), capture_output=True, check=True, env={"PATH": "/usr/bin:/bin"})
+    given = script(launch).encode()
+    done = subprocess.run(["sh"], input=given, capture_output=True, check=True, env={"PATH": "/usr/bin:/bin"})
     assert done.stdout.decode().split("\0")[:-1] == [value, *argv]
 
 
