@@ -23,6 +23,11 @@ def dump(data: Any) -> str:
     return yaml.dump(_plain(data), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=110)
 
 
+def flow(data: Any) -> str:
+    """Return data as YAML on one line, as one writes it in an inventory."""
+    return yaml.dump(_plain(data), Dumper=_Dumper, sort_keys=False, default_flow_style=True, width=10**6).strip()
+
+
 def inventory(found: Inventory, own: Mapping[str, Mapping[str, Any]]) -> str:
     """Return an inventory as one file, its hosts with their variables of ours merged; `own` replaces some of a host's.
 

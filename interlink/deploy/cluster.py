@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import json
 import shutil
 import subprocess
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from interlink.deploy.steps import Difference, Finding
 from interlink.errors import CommandFailed, InputError, InterlinkError, Unavailable
-from interlink.kubelet import rights
-from interlink.kubelet.kube import ApiError, Kube
+
+if TYPE_CHECKING:
+    from interlink.kubelet.kube import Kube
 
 T = TypeVar("T")
 
@@ -30,6 +33,8 @@ class Cluster:
 
     def look(self, *, may: bool) -> Finding:
         """See whether the cluster answers and, if we `may` have to, allows what a kubelet does."""
+        from interlink.kubelet import rights  # most commands do without the cluster's libraries, which load slowly
+
         version = self._ask(rights.version)
         if may and (missing := self._ask(rights.missing)):
             raise InputError(
@@ -51,6 +56,8 @@ class Cluster:
             time.sleep(1)
 
     def _ask(self, question: Callable[[Kube], Awaitable[T]]) -> T:
+        from interlink.kubelet.kube import ApiError, Kube
+
         async def ask() -> T:
             async with await Kube.connect(self.kubeconfig or None) as kube:
                 return await question(kube)
@@ -86,7 +93,21 @@ class Cluster:
         if done.returncode:
             raise CommandFailed(f"kubectl apply: {done.stderr.strip()}", code=done.returncode, stderr=done.stderr)
 
-    def _kubectl(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+    def secret(self, namespace: str, name: str, key: str) -> bytes | None:
+        """Return one value of a Secret; None if it is not there."""
+        path = f"jsonpath={{.data.{key}}}"
+        done = self._kubectl("get", "secret", name, "-n", namespace, "--ignore-not-found", "-o", path)
+        if done.returncode:
+            raise CommandFailed(f"kubectl get secret: {done.stderr.strip()}", code=done.returncode)
+        return base64.b64decode(done.stdout) if done.stdout else None
+
+    def apply_object(self, manifest: Mapping[str, Any]) -> None:
+        """Apply one object, which travels on stdin."""
+        done = self._kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", stdin=json.dumps(manifest))
+        if done.returncode:
+            raise CommandFailed(f"kubectl apply: {done.stderr.strip()}", code=done.returncode)
+
+    def _kubectl(self, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
         program = shutil.which("kubectl")
         if program is None:
             raise InputError("there is no kubectl here: install it (https://kubernetes.io/docs/tasks/tools)")
@@ -98,11 +119,13 @@ class Cluster:
                 text=True,
                 check=False,
                 timeout=_KUBECTL_SECONDS,
-                stdin=subprocess.DEVNULL,
+                input=stdin,
             )
         except subprocess.TimeoutExpired:
             raise Unavailable(f"kubectl {arguments[0]} gave no answer in {_KUBECTL_SECONDS:g} s") from None
 
 
 def _of(name: str) -> Callable[[Kube], Awaitable[str]]:
+    from interlink.kubelet import rights
+
     return lambda kube: rights.ready(kube, name)

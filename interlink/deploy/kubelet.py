@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from interlink.config import kubeconfig
 from interlink.deploy import manage, remote, server
@@ -13,13 +15,15 @@ from interlink.deploy.cluster import Cluster
 from interlink.deploy.machine import Machine
 from interlink.deploy.onmachine import OnMachine
 from interlink.deploy.remote import File
-from interlink.deploy.steps import Finding, Plan, Step
+from interlink.deploy.steps import Difference, Finding, Plan, Step
 from interlink.deploy.units import Service
 from interlink.errors import CommandFailed, ConfigError
 from interlink.model.host import Host
+from interlink.remote import shell
 from interlink.remote.pool import Pool
 
 NAME = "interlink-kubelet"
+NAMESPACE, SECRET = "interlink", "interlink-token"  # as deploy/kustomizations has them
 
 
 @dataclass(frozen=True)
@@ -120,7 +124,7 @@ class _Beside(OnMachine):
         return self._asked.cluster.nodes(self._asked.nodes)
 
 
-def in_cluster(host: Host, asked: Wanted) -> Plan:
+def in_cluster(host: Host, pool: Pool, asked: Wanted) -> Plan:
     """Return the steps for a kubelet in the cluster, from a directory that the site may have customised."""
     directory = Path(str(host.get("interlink_kustomization"))).expanduser()
     if not (directory / "kustomization.yaml").is_file():
@@ -129,11 +133,38 @@ def in_cluster(host: Host, asked: Wanted) -> Plan:
             " interlink_kustomization",
             file=str(directory),
         )
-    cluster = asked.cluster
-    return Plan(
-        f"cluster of {asked.kubeconfig.name}",
-        (
-            Step("cluster", lambda: cluster.look(may=False)),
-            Step("kustomization", lambda: cluster.diff(directory), lambda: cluster.apply(directory)),
-        ),
-    )
+    return Plan(f"cluster of {asked.kubeconfig.name}", tuple(_InCluster(host, pool, asked, directory).steps()))
+
+
+class _InCluster(OnMachine):
+    """The steps of a kubelet that runs as a pod; the server's token goes with it."""
+
+    def __init__(self, host: Host, pool: Pool, asked: Wanted, directory: Path) -> None:
+        super().__init__(host, pool)
+        self._cluster, self._directory = asked.cluster, directory
+
+    def steps(self) -> Iterator[Step]:
+        cluster = self._cluster
+        yield Step("cluster", lambda: cluster.look(may=False))
+        yield Step("kustomization", lambda: cluster.diff(self._directory), lambda: cluster.apply(self._directory))
+        yield self.machine_step()
+        yield Step("token", self._token_look, lambda: cluster.apply_object(self._secret()))
+
+    def _token_look(self) -> Finding:
+        there = self._cluster.secret(NAMESPACE, SECRET, "token")
+        if there is not None and there == self._token():
+            return Finding(f"secret {SECRET}")
+        return Finding(differences=(Difference(f"secret {SECRET} in {NAMESPACE}"),))
+
+    def _token(self) -> bytes:
+        path = shell.path(f"{self.machine.config}/token")
+        said = remote.run(self.connection, f"cat {path}", what="the server's token cannot be read (server.deploy)")
+        return said.strip().encode()
+
+    def _secret(self) -> dict[str, Any]:
+        return {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": {"name": SECRET, "namespace": NAMESPACE},
+            "data": {"token": base64.b64encode(self._token()).decode()},
+        }

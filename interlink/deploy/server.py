@@ -16,7 +16,8 @@ from interlink.deploy.steps import Difference, Finding, Plan, Step
 from interlink.deploy.units import Service
 from interlink.deploy.wheel import Wheel
 from interlink.errors import CommandFailed
-from interlink.model.host import Host, Inventory
+from interlink.model.host import Host, Inventory, workers
+from interlink.model.login import Login
 from interlink.remote import shell
 from interlink.remote.pool import Pool
 
@@ -42,10 +43,10 @@ def plan(host: Host, pool: Pool, wanted: Wanted) -> Plan:
     return Plan(host.name, tuple(_Deploying(host, pool, wanted).steps()))
 
 
-def service(machine: Machine) -> Service:
-    """Return the server as a service; its command names no secret."""
+def service(machine: Machine, *, local: bool = False) -> Service:
+    """Return the server as a service; its command names no secret. `local`: it has pods on its own machine, too."""
     argv = (f"{machine.current}/bin/interlink", "serve", "--config-file", f"{machine.config}/interlink.yaml")
-    return Service(NAME, "interLink server: pods on machines outside the cluster", argv, (machine.base,))
+    return Service(NAME, "interLink server: pods on machines outside the cluster", argv, (machine.base,), local=local)
 
 
 def question(host: Host, machine: Machine) -> list[str]:
@@ -91,7 +92,7 @@ class _Deploying(OnMachine):
         )
         yield Step("token", self._token_look, self._token_mend)
         yield Step("files", self._files_look, lambda: remote.files_mend(self.connection, self._files))
-        yield self.unit_step(lambda: service(self.machine))
+        yield self.unit_step(lambda: self._service)
         yield Step("running", self._running, self._restart)
         yield Step("ready", self._ready, probe=True)
 
@@ -134,20 +135,25 @@ class _Deploying(OnMachine):
         )
         remote.run(self.connection, script)
 
+    @property
+    def _service(self) -> Service:
+        hosts = workers(self._wanted.inventory).hosts.values()
+        return service(self.machine, local=any(Login.of(host).local for host in hosts))
+
     @cached_property
     def _stamp(self) -> str:
         """What a running server depends on; a changed inventory is taken over in place."""
-        return self.stamp(service(self.machine), self._wanted.release, self._files[0].stamp)
+        return self.stamp(self._service, self._wanted.release, self._files[0].stamp)
 
     def _running(self) -> Finding:
-        return manage.running_look(self.manager, service(self.machine), self._stamp)
+        return manage.running_look(self.manager, self._service, self._stamp)
 
     def _restart(self) -> None:
         """Start the wanted release in place of what runs; where it does not answer, what ran before comes back."""
-        wanted, before = service(self.machine), self.manager.state(NAME)
+        before = self.manager.state(NAME)
         self.manager.stop(NAME)
         self.manager.switch(NAME, self._wanted.release)
-        self.manager.start(wanted, self._stamp)
+        self.manager.start(self._service, self._stamp)
         try:
             manage.wait(self.manager, NAME, question(self.host, self.machine), READY_SECONDS)
         except CommandFailed as error:
@@ -162,7 +168,7 @@ class _Deploying(OnMachine):
         self.manager.stop(NAME)
         self._settings("if [ -f interlink.yaml.good ]; then cp -p interlink.yaml.good interlink.yaml; fi")
         self.manager.switch(NAME, before.release)
-        self.manager.start(service(self.machine), before.stamp)
+        self.manager.start(self._service, before.stamp)
 
     def _settings(self, command: str) -> None:
         remote.run(self.connection, f"cd {shell.path(self.machine.config)} && {{ {command}; }}")

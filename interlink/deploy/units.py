@@ -15,10 +15,10 @@ class Service:
     argv: Sequence[str]
     writable: Sequence[str]
     after: str = "network-online.target"
+    local: bool = False  # it starts pods on its own machine
 
 
-# What neither service needs. A server reads ~/.ssh of its user, drives local engines by their sockets, and runs
-# interlink_credential_command; so homes stay readable, and nothing is denied to its children but privileges.
+# What a service that reaches all its hosts over SSH can do without.
 _HARDENING = """\
 NoNewPrivileges=yes
 PrivateTmp=yes
@@ -34,7 +34,6 @@ RestrictSUIDSGID=yes
 RestrictNamespaces=yes
 RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6
 LockPersonality=yes
-MemoryDenyWriteExecute=yes
 SystemCallArchitectures=native
 SystemCallFilter=@system-service
 CapabilityBoundingSet=
@@ -49,12 +48,15 @@ LockPersonality=yes
 SystemCallArchitectures=native
 UMask=0077
 """
+# Pods of this very machine are started by the server and inherit what is denied to it: engines and runtimes need it.
+_LOCAL_HARDENING = """\
+UMask=0077
+"""
 
 
 def unit(service: Service, *, system: bool) -> str:
     """Return the unit's text for the system's manager, or for a user's."""
     words = " ".join(_word(word) for word in service.argv)
-    writable = " ".join(_word(path) for path in service.writable)
     return (
         "[Unit]\n"
         f"Description={service.description}\n"
@@ -68,14 +70,21 @@ def unit(service: Service, *, system: bool) -> str:
         "Restart=always\n"
         "RestartSec=2\n"
         "TimeoutStopSec=60\n"
-        "KillMode=mixed\n"
+        "KillMode=process\n"  # what it has started for pods of this machine outlives it
         "Environment=PYTHONUNBUFFERED=1\n"
-        f"{_HARDENING if system else _USER_HARDENING}"
-        f"{f'ReadWritePaths={writable}' + chr(10) if system else ''}"
+        f"{_hardening(service, system=system)}"
         "\n"
         "[Install]\n"
         f"WantedBy={'multi-user.target' if system else 'default.target'}\n"
     )
+
+
+def _hardening(service: Service, *, system: bool) -> str:
+    if service.local:
+        return _LOCAL_HARDENING
+    if not system:
+        return _USER_HARDENING
+    return f"{_HARDENING}ReadWritePaths={' '.join(_word(path) for path in service.writable)}\n"
 
 
 def _word(word: str) -> str:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from interlink.kubelet import paths
-from interlink.kubelet.kube import Kube
+
+if TYPE_CHECKING:
+    from interlink.kubelet.kube import Kube
 
 _REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 

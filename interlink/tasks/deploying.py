@@ -145,5 +145,5 @@ def _wants_kubelet(host: Host) -> bool:
 def _kubelet_plan(host: Host, site: Site, pool: Pool) -> Plan:
     asked = kubelet.wanted(host, list(nodes(workers(site.whole))))
     if host.get("interlink_kubelet") == "cluster":
-        return kubelet.in_cluster(host, asked)
+        return kubelet.in_cluster(host, pool, asked)
     return kubelet.beside(host, pool, asked)
