@@ -8,5 +8,7 @@ so absolute times say little and are printed only.
     create     creates over REST against the same containers by `docker run -d`
     exits      a container's exit to `/status`
     mock       `/status` of thousands of pods; memory and idle CPU of the server with them
+    kubelet    1,000 pods at once on a real control plane, against the scheduler's binding and KWOK's node; weight
+    kubelet-exits  a container's exit to the pod's phase in the API
     crowd      memory and idle CPU of the server with 200 docker pods, and what they cost on their host
 """

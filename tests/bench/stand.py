@@ -144,8 +144,11 @@ class Stand:
 
 
 @contextmanager
-def docker_stand() -> Iterator[Stand]:
-    """Have the lab's docker host (started if need be) driven by a server of our own; nothing of it is left."""
+def docker_stand(beside: Mapping[str, Mapping[str, Any]] | None = None, **more: Any) -> Iterator[Stand]:
+    """Have the lab's docker host (started if need be) driven by a server of our own; nothing of it is left.
+
+    `beside` are other hosts of the server, `more` are variables of the docker host.
+    """
     lab = shared.Lab()
     with contextlib.closing(lab.use()):
         lab.up("docker")
@@ -156,11 +159,11 @@ def docker_stand() -> Iterator[Stand]:
         root.mkdir(mode=0o700)
         owner = pwd.getpwnam(DOCKER_USER)
         os.chown(root, owner.pw_uid, owner.pw_gid)
-        variables = {**account.variables, "interlink_root": str(root), "interlink_pods": 1000}
+        variables = {**account.variables, "interlink_root": str(root), "interlink_pods": 1000, **more}
         host = Host(account.name, vars=variables)
         server = ""
         try:
-            with serving(directory, {account.name: variables}) as served:
+            with serving(directory, {account.name: variables, **(beside or {})}) as served:
                 server = served.server_id
                 init = lab.docker_sshd._daemon.stat()
                 assert init is not None

@@ -9,7 +9,7 @@ from invoke.context import Context
 from invoke.exceptions import Exit
 from invoke.tasks import task
 
-from tests.bench import command, create, crowd, exits, mock, table
+from tests.bench import command, create, crowd, exits, kubelet, kubelet_exits, mock, table
 from tests.bench.measure import Row, Size
 
 BENCHMARKS: Mapping[str, Callable[[Size], Iterator[Row]]] = {
@@ -18,6 +18,8 @@ BENCHMARKS: Mapping[str, Callable[[Size], Iterator[Row]]] = {
     "exits": exits.rows,
     "mock": mock.rows,
     "crowd": crowd.rows,
+    "kubelet": kubelet.rows,
+    "kubelet-exits": kubelet_exits.rows,
 }
 
 
