@@ -21,6 +21,7 @@ from tests.lab.hosts import PAUSE_IMAGE
 from tests.lab.registry import Registry
 from tests.lab.sshd import DOCKER_USER, Sshd
 
+DNS = "10.96.0.10"  # the cluster's, where the cases were recorded
 PORT = 5000  # where the cases look for the registry, on the loopback of the host
 
 
@@ -40,7 +41,7 @@ def standing(golden: Golden, keep: Path | None = None) -> Iterator[Node]:
     """Start everything that the cases need and give the node; nothing of it is left, but logs in `keep`."""
     lab = shared.Lab()
     with contextlib.closing(lab.use()), contextlib.ExitStack() as stack:
-        lab.up("docker", "kubernetes")
+        lab.up("network", "sshd", "kubernetes")
         directory = lab.private_directory()
         stack.callback(lab.remove_private, directory)
         if keep is not None:
@@ -91,6 +92,7 @@ def _server(dockerd: Dockerd, directory: Path, node: str) -> Iterator[Served]:
         "interlink_pause_image": PAUSE_IMAGE,
         "interlink_root": str(root),
         "interlink_node": node,
+        "interlink_dns": [DNS],
     }
     server = ""
     try:

@@ -44,7 +44,7 @@ def run_golden(
     more = [f"--only={only}", f"-j{jobs}", f"--slow={slow}", *([f"--json={report}"] if report else [])]
     try:
         golden = directory.find(cases)
-        machine.install(("docker", "kubernetes"))
+        machine.install(("docker", "registry", "kubernetes"))
         code = check(golden, [*more, *shlex.split(args)], Path(logs) if logs else None)
     except (directory.NoCases, LabError) as error:
         raise Exit(str(error), code=2) from error
