@@ -96,6 +96,37 @@ def test_follow_sees_lines_as_they_come(rig: Rig) -> None:
         assert len(got) >= 2
 
 
+@pytest.mark.needs("processes")
+def test_a_follower_that_is_behind_when_it_ends_gets_all(rig: Rig) -> None:
+    """Some engines stop following as soon as a container ends, whatever has not been read by then."""
+    lines, wide = 20_000, "x" * 300  # more than connections and pipes hold
+    script = f"sleep 1; i=0; while [ $i -lt {lines} ]; do i=$((i + 1)); echo $i {wide}; done"
+    with rig.run(Box(script)) as run, closing(rig.driver.logs(LogQuery(run.ref, follow=True))) as log:
+        chunks = iter(log)
+        begun = next(chunk for chunk in chunks if chunk)
+        run.ended()
+        got = [line.split()[0] for line in (begun + b"".join(chunks)).splitlines()]
+        assert (len(got), got[-1]) == (lines, b"%d" % lines)
+        assert got == [b"%d" % n for n in range(1, lines + 1)]
+
+
+@pytest.mark.needs("processes")
+@pytest.mark.parametrize(("tail", "first"), [(2, range(4, 10**9)), (0, range(6, 10**9)), (10**6, range(1, 2))])
+def test_follow_from_the_last_lines(rig: Rig, tail: int, first: range) -> None:
+    count = "i=0; while :; do i=$((i + 1)); echo $i; sleep 0.5; done"
+    with rig.run(Box(count)) as run:
+        run.logged(b"5")
+        got = b""
+        with closing(rig.driver.logs(LogQuery(run.ref, follow=True, tail=tail))) as log:
+            for chunk in log:
+                got += chunk
+                if got.count(b"\n") >= 8:
+                    break
+        numbers = [int(line) for line in got.splitlines()[:8]]
+        assert numbers[0] in first
+        assert numbers == list(range(numbers[0], numbers[0] + 8))
+
+
 def test_follow_before_the_start(rig: Rig) -> None:
     inits = [Box("sleep 2", name="first", run=0.5)]
     with rig.run(THREE, inits=inits) as run:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import timezone
 
-from interlink.errors import NotFound
+from interlink.errors import ConnectionLost, NotFound
 from interlink.model.driver import LogQuery
 from interlink.remote.connection import Stream
 
@@ -36,6 +36,7 @@ class Log:
         self._stream, self._container, self._limit = stream, container, limit
         self._chunks = iter(stream)
         self._head = b""
+        self._closed = False
 
     def opened(self, query: LogQuery) -> Log:
         """Read the first line, which says whether there is such a log; NotFound if not."""
@@ -68,7 +69,12 @@ class Log:
     def _all(self) -> Iterator[bytes]:
         yield self._head
         yield from self._chunks
+        if not self._closed and (code := self._stream.result().code):
+            raise ConnectionLost(
+                f"the log of container {self._container!r} broke off: the engine's exit code was {code}"
+            )
 
     def close(self) -> None:
         """End the remote command; from any thread, more than once."""
+        self._closed = True
         self._stream.close()

@@ -13,10 +13,46 @@ il_logs() {
     if [ "$P" = "kept/$1" ]; then il_logs_kept "$P/log/$2-$N" "$4" "$5" "$6"; return; fi
     "$IL_ENGINE" container inspect --format ' ' "il-$1-$2-$N" > /dev/null 2>&1 || { echo none; return 0; }
     name=il-$1-$2-$N
-    if [ "$4" = all ]; then tail=; else tail=$4; fi
-    set -- ${tail:+--tail "$tail"} ${5:+--since "$5"} ${6:+--timestamps} ${7:+--follow}
     echo ok
+    if [ -n "$7" ]; then il_logs_follow "$1" "$2" "$4" "$5" "$6"; return; fi
+    if [ "$4" = all ]; then tail=; else tail=$4; fi
+    set -- ${tail:+--tail "$tail"} ${5:+--since "$5"} ${6:+--timestamps}
     exec "$IL_ENGINE" logs "$@" "$name" 2>&1
+}
+
+# il_logs_follow UID CONTAINER TAIL SINCE TIMESTAMPS: follow attempt N. Engines (docker before 23) stop following when
+# the container ends, although a slow reader has not had all of it: so it is counted what went out, and the rest is
+# read afterwards. For that the same log must be asked for twice, so a number of last lines becomes a time.
+il_logs_follow() {
+    name=il-$1-$2-$N since=$4
+    if [ "$3" = 0 ]; then since=$(date -u +%Y-%m-%dT%H:%M:%S.%NZ); elif [ "$3" != all ]; then
+        since=$("$IL_ENGINE" logs --timestamps --tail "$3" ${4:+--since "$4"} "$name" 2>&1 | sed 's/ .*//;q')
+        since=${since:-$4}
+    fi
+    case $since in '' | *[!0-9]*) ;; *) since=$(date -u -d "@$(($(date +%s) - since))" +%Y-%m-%dT%H:%M:%SZ) ;; esac
+    stamps=$5
+    set -- "$1" "$2-$N" ${since:+--since "$since"} ${stamps:+--timestamps}
+    { told=$(il_logs_counted "$@" 2>&1); } 5>&1
+    sent=$(printf '%s\n' "$told" | sed -n 's/^\([0-9]*\) bytes.*/\1/p') code=${told%%[!0-9]*}
+    if [ -n "$sent" ] && [ "$code" = 0 ]; then il_logs_rest "$((sent + 1))" "$since" "$stamps" "$@"; fi
+    return "${code:-1}"
+}
+
+# il_logs_counted UID NAME FLAGS...: follow to fd 5; prints the engine's exit code, then what dd says of the bytes.
+il_logs_counted() {
+    shift 2
+    { { "$IL_ENGINE" logs --follow "$@" "$name" 2>&1 3>&-; echo "$?" >&3; } | LC_ALL=C dd bs=65536 >&5; } 3>&1
+}
+
+# il_logs_rest FROM SINCE TIMESTAMPS UID NAME FLAGS...: what comes from that byte on, of a log that is written no more.
+il_logs_rest() {
+    from=$1 since=$2 stamps=$3 kept=kept/$4/log/$5
+    shift 5
+    if [ -f "$kept.cut" ]; then return 0; fi # only its end was kept: nobody knows which byte is which
+    if [ -f "$kept" ]; then il_logs_kept "$kept" all "$since" "$stamps" | sed 1d
+    elif [ "$("$IL_ENGINE" container inspect --format '{{.State.Running}}' "$name" 2> /dev/null)" = false ]; then
+        "$IL_ENGINE" logs "$@" "$name" 2>&1
+    fi | tail -c "+$from"
 }
 
 # il_logs_await UID CONTAINER: follow from its start, if it ever starts.
@@ -26,7 +62,7 @@ il_logs_await() {
         sleep 0.3
         il_load "$2"
     done
-    if [ "$N" -ge 0 ] && [ -d "pods/$1" ]; then exec "$IL_ENGINE" logs --follow "il-$1-$2-$N" 2>&1; fi
+    if [ "$N" -ge 0 ] && [ -d "pods/$1" ]; then il_logs_follow "$1" "$2" all "" ""; fi
 }
 
 # il_logs_kept FILE TAIL SINCE TIMESTAMPS: lines of a kept log begin with their time.
