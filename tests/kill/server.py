@@ -82,7 +82,8 @@ class Server:
             if answer.status in (502, 503, 504):
                 raise OSError(f"{answer.status}: {text!r}")
             assert answer.status == 200, (method, path, answer.status, text)
-            return json.loads(text) if path.startswith("/v1/") and text else text
+            written = answer.getheader("Content-Type", "").startswith("application/json")
+            return json.loads(text) if path.startswith("/v1/") and written and text else text
 
     def answers(self) -> bool:
         """Say whether the server is up; AssertionError if it has ended by itself."""

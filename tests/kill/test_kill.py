@@ -18,6 +18,8 @@ import pytest
 
 from tests.kill.server import Clients, Killer, Server, wait
 from tests.lab.hosts import SshHost
+from tests.lab.slurm.cluster import Cluster
+from tests.lab.sshd import PLAIN_USER
 
 PODS = 200
 KILLS = 30
@@ -30,11 +32,12 @@ class Site:
     variables: dict[str, Any]
     image: str
     marks: Path
-    root: Path | None  # where the driver keeps pods, if we can look there
+    root: Path | None  # where pods without an image run; None where there are images
+    seen: str = ""  # the marks' file as a container names it, where that differs
 
     def pod(self, seconds: int) -> dict[str, Any]:
         uid = str(uuid.uuid4())
-        script = f"echo {uid} >> {self.marks}; sleep {seconds}"
+        script = f"echo {uid} >> {self.seen or self.marks}; sleep {seconds}"
         main: dict[str, Any] = {"name": "main", "image": self.image, "command": ["/bin/sh", "-c", script]}
         spec: dict[str, Any] = {"restartPolicy": "Never", "terminationGracePeriodSeconds": 1, "containers": [main]}
         if self.root is None:
@@ -146,6 +149,30 @@ def test_a_server_of_docker_pods_over_ssh_is_killed_thirty_times(
     for pod in clients.pods:
         server.insist("DELETE", "/delete", pod)
     wait(lambda: not engine.containers(label), lambda: "not everything is gone from the host")
+
+
+@pytest.mark.lab
+@pytest.mark.timeout(1500)
+def test_a_server_of_slurm_jobs_is_killed_thirty_times(slurm: Cluster, tmp_path: Path) -> None:
+    marks = slurm.home / f"marks-{tmp_path.name}-{uuid.uuid4()}"
+    variables = {"interlink_runtime": "process", "interlink_pods": PODS, "interlink_connects_per_minute": 600}
+    server = Server(tmp_path, {host.name: {**host.variables, **variables} for host in slurm.hosts})
+    site = Site(variables, "none", marks, tmp_path, seen=f"/home/{PLAIN_USER}/{marks.name}")
+    try:
+        clients = storm(server, site, PODS, threads=8, pace=2.0)
+        uids = {pod["metadata"]["uid"] for pod in clients.pods}
+        for pod in clients.pods:
+            server.insist("DELETE", "/delete", pod)
+        wait(lambda: not server.insist("GET", "/v1/pods")["items"], lambda: "not everything is gone")
+        ids: dict[str, set[int]] = {}
+        for job in (*slurm.jobs(), *slurm.history()):
+            ids.setdefault(job.name, set()).add(job.id)
+        assert {uid: ids[uid] for uid in uids if len(ids.get(uid, ())) > 1} == {}, "these were submitted more than once"
+        alive = {job.name for job in slurm.jobs() if job.state in ("PENDING", "RUNNING", "COMPLETING")}
+        assert alive & uids == set(), "these are gone for us, and not for Slurm"
+    finally:
+        server.stop()
+        marks.unlink(missing_ok=True)
 
 
 def server_id(server: Server) -> str:

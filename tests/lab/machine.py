@@ -29,6 +29,7 @@ PACKAGES: dict[str, dict[str, str]] = {
         "sbatch": "slurm-client",
         "munged": "munge",
         "unshare": "util-linux",
+        "tsocks": "tsocks",
     },
     "hpc": {"debootstrap": "debootstrap"},
 }

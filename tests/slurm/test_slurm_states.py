@@ -7,7 +7,7 @@ import pytest
 from tests.lab.slurm.cluster import enforces_memory
 from tests.slurm.stand import Stand, code, state
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(900)]
 FLAGS = "slurm-job.vk.io/flags"
 
 

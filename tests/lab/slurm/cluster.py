@@ -55,7 +55,7 @@ class Cluster:
             name: Service(f"slurmd-{name}", directory, nodes[name], ["slurmd", "-D", "-N", nodes[name].name], conf)
             for name in NODES
         }
-        login_conf = {"SLURM_CONF": str(directory / "login/slurm.conf")}
+        login_conf = {"SLURM_CONF": str(self.login_conf)}
         self.logins = {name: Sshd(directory / name, namespace=nodes[name], env=login_conf) for name in LOGINS}
 
     def _computer(self, space: Namespace) -> Computer:
@@ -69,6 +69,11 @@ class Cluster:
     @property
     def conf(self) -> Path:
         return self.directory / "slurm.conf"
+
+    @property
+    def login_conf(self) -> Path:
+        """The login nodes' own, which names their own munged."""
+        return self.directory / "login" / "slurm.conf"
 
     def _munged(self, name: str, namespace: Namespace) -> Service:
         base = self.directory / name
