@@ -27,7 +27,7 @@ def cured(message: str) -> str:
     return f"{message}; {cure}" if cure else message
 
 
-def run(connection: Connection, script: str, *, stdin: bytes = b"", timeout: float = 60.0, what: str = "") -> str:
+def run(connection: Connection, script: str, *, stdin: bytes = b"", timeout: float = 180.0, what: str = "") -> str:
     """Run a script and return its output; CommandFailed with its complaint and, where known, the cure."""
     result = connection.run(script, stdin=stdin, timeout=timeout)
     if result.code:
