@@ -121,6 +121,12 @@ launch() {
 		setsid env -i $reset PATH="$PATH" HOME="${HOME:-/}" IL_CONTAINER="$uid/$name/$attempt" IL_DIR="$here" \
 			IL_VOLUMES="$here/volumes" IL_MEMORY="$shared" IL_SCRATCH="$scratch" ${given+IL_GPUS="$devices"} \
 			IL_POD_IP="$ip" IL_HOST_IP="$ip" IL_ATTEMPT="$attempt" \
+			${IL_PRELOAD:+LD_PRELOAD="$IL_PRELOAD"} ${IL_PRELOAD_INSIDE:+"APPTAINERENV_LD_PRELOAD=$IL_PRELOAD_INSIDE"} \
+			${IL_PRELOAD_INSIDE:+"SINGULARITYENV_LD_PRELOAD=$IL_PRELOAD_INSIDE"} \
+			${IL_PRELOAD_INSIDE:+"APPTAINER_BIND=$IL_PRELOAD_INSIDE,$IL_TSOCKS"} \
+			${IL_PRELOAD_INSIDE:+"SINGULARITY_BIND=$IL_PRELOAD_INSIDE,$IL_TSOCKS"} \
+			${IL_PRELOAD_INSIDE:+"APPTAINERENV_TSOCKS_CONF_FILE=$IL_TSOCKS"} \
+			${IL_PRELOAD_INSIDE:+"SINGULARITYENV_TSOCKS_CONF_FILE=$IL_TSOCKS"} ${IL_PRELOAD:+TSOCKS_CONF_FILE="$IL_TSOCKS"} \
 			sh "start/$name" >>"$log" 2>"start/$name.err" </dev/null 3>&- &
 		echo "started $i $!" >&3
 		wait $!

@@ -117,7 +117,9 @@ def script(pod: Pod, site: SlurmSite, options: Options) -> str:
     if address := pod.annotations.get(POD_IP):
         parts.append(f"export POD_IP={quote(str(address))}")
     if site.tsocks is not None:
-        parts.append(_TSOCKS.format(library=quote(site.tsocks.library), login=quote(site.tsocks.login)))
+        preload = "IL_PRELOAD_INSIDE" if site.images else "IL_PRELOAD"
+        library, login = quote(site.tsocks.library), quote(site.tsocks.login)
+        parts.append(_TSOCKS.format(preload=preload, library=library, login=login))
     parts += [_section(container) for container in pod.containers]
     parts.append(_END if site.tsocks is None else _END_WITH_TUNNEL)
     return "\n".join(parts) + "\n"
@@ -164,7 +166,7 @@ done
 [ -n "$il_port" ] || fail TunnelFailed "no SOCKS tunnel to the login node: $(tail -n 1 tunnel.err)"
 printf 'server = 127.0.0.1\\nserver_port = %s\\nserver_type = 5\\n' "$il_port" >tsocks.conf
 chmod 644 tsocks.conf
-export IL_PRELOAD={library} IL_TSOCKS="$PWD/tsocks.conf\""""
+export {preload}={library} IL_TSOCKS="$PWD/tsocks.conf\""""
 
 _END = """
 # --- all of them together: in order, restarted, stopped

@@ -61,6 +61,7 @@ class SlurmSite:
     command_prefix: str = ""
     pre_exec: tuple[str, ...] = ()  # namespaces whose pods may bring shell text of their own
     tsocks: Tsocks | None = None
+    images: bool = False  # containers have a root of their own, into which a library has to be bound
 
     @classmethod
     def of(cls, host: Host) -> SlurmSite:
@@ -82,6 +83,7 @@ class SlurmSite:
             command_prefix=str(host.get("interlink_command_prefix")),
             pre_exec=tuple(host.get("interlink_pre_exec_namespaces")),
             tsocks=_tsocks(host),
+            images=host.get("interlink_runtime") != "process",
         )
 
     def gres_of(self, resource: str) -> str | None:

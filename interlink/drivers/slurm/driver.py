@@ -7,12 +7,12 @@ pods keeps current. Nothing of a pod needs us once it is submitted.
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import AbstractContextManager
 from datetime import datetime, timedelta, timezone
 
 from interlink import errors
-from interlink.bundle import job, slurmflags, slurmjob, tar
+from interlink.bundle import job, slurmflags, slurmimages, slurmjob, tar
 from interlink.bundle.site import Site
 from interlink.bundle.slurmsite import SlurmSite
 from interlink.drivers.slurm import capacity, rejections
@@ -20,6 +20,7 @@ from interlink.drivers.slurm.memory import Memory
 from interlink.drivers.slurm.poller import Poller
 from interlink.drivers.supervised import records, scripts
 from interlink.drivers.supervised.bundles import Bundles, batches
+from interlink.drivers.supervised.events import Events
 from interlink.model.driver import Created, HostFacts, Listing, LogQuery, LogStream, Ping, Volumes
 from interlink.model.host import Host
 from interlink.model.pod import PodRef, PodRequest
@@ -42,10 +43,11 @@ class SlurmDriver:
     def __init__(self, host: Host, connection: Connection, server_id: str) -> None:
         self._host, self._connection, self._server_id = host, connection, server_id
         try:
-            self._site = SlurmSite.of(host)
+            self._site, self._runtime = SlurmSite.of(host), Site.of(host)
         except ValueError as error:
             raise errors.ConfigError(f"host {host.name}: {error}") from error
         self._bundles = Bundles(host, connection, f"{server_id}-slurm", functions=_functions(self._site))
+        self._events = Events()
         self._memory = Memory(timedelta(seconds=float(host.get("interlink_lost_seconds"))))
         self._poller = Poller(
             self._bundles,
@@ -139,7 +141,7 @@ class SlurmDriver:
     def listing(self) -> Listing:
         """Observe all pods of this server id anew."""
         self._poller.full()
-        return Listing(self._memory.time, self._memory.live(), trouble=self._memory.trouble)
+        return self._listing(self._memory.live())
 
     def observe(self, uids: Collection[str]) -> Listing:
         """Tell what was observed of these pods; of deleted ones the final status."""
@@ -149,7 +151,11 @@ class SlurmDriver:
         for batch in batches(uid for uid in uids if uid not in known):
             reading = records.read(self._bundles.call("il_show", *batch).text)
             known |= reading.pods
-        return Listing(self._memory.time, known, trouble=self._memory.trouble)
+        return self._listing(known)
+
+    def _listing(self, pods: Mapping[str, PodStatus]) -> Listing:
+        fresh = self._events.fresh(self._memory.records(pods))
+        return Listing(self._memory.time, pods, fresh, trouble=self._memory.trouble)
 
     def changes(self) -> AbstractContextManager[Iterator[frozenset[str]]]:
         """Follow the cluster by asking it, as often as the inventory allows."""
@@ -166,7 +172,8 @@ class SlurmDriver:
 
     def _compile(self, request: PodRequest) -> tuple[tuple[tar.Entry, ...], slurmflags.Options]:
         batch = slurmjob.compile_job(request, self._site)
-        bundle = job.compile_pod(request, Site.of(self._host))
+        site = slurmimages.site_of(request.pod, self._runtime, self._site)
+        bundle = job.compile_pod(request, site)
         return (*bundle, *batch.files), batch.options
 
 

@@ -110,7 +110,7 @@ class Memory:
         """Note a pod that was submitted just now, or found submitted."""
         uid = str(facts["uid"])
         with self._lock:
-            self._came[uid] = self._step + 1
+            self._came[uid] = self._step
             known = self._records.setdefault(uid, Record(facts))
             known.job = job or known.job
             self._judge()
@@ -128,6 +128,11 @@ class Memory:
         """Return the pods that are there."""
         with self._lock:
             return dict(self._statuses)
+
+    def records(self, uids: Collection[str]) -> list[Record]:
+        """Return what was printed about these pods last."""
+        with self._lock:
+            return [self._records[uid] for uid in uids if uid in self._records]
 
     def final(self, uid: str) -> PodStatus | None:
         """Return how a deleted pod ended, if that is remembered."""
