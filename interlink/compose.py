@@ -149,12 +149,20 @@ class Maker:
 
 
 def settle(host: Host, connection: Connection) -> Host:
-    """Return the host with `auto` replaced by the first that works of docker, podman, and at last shell."""
+    """Return the host with `auto` replaced by the first that works of docker, podman, and at last shell.
+
+    The shell driver takes Apptainer where it is, unless the inventory names a runtime.
+    """
     if host.driver != "auto":
         return host
-    engine = facts.gather(host, connection).engine
-    chosen: dict[str, Any] = {"interlink_driver": "docker", "interlink_engine": engine} if engine else {}
-    return replace(host, vars={**host.vars, **(chosen or {"interlink_driver": "shell"})})
+    found = facts.gather(host, connection)
+    if found.engine:
+        chosen: dict[str, Any] = {"interlink_driver": "docker", "interlink_engine": found.engine}
+    else:
+        runtimes = (name for name in ("apptainer", "singularity") if name in found.raw.get("tools", ()))
+        chosen = {"interlink_driver": "shell", "interlink_runtime": next(runtimes, "process")}
+        chosen |= {name: value for name, value in host.vars.items() if name == "interlink_runtime"}
+    return replace(host, vars={**host.vars, **chosen})
 
 
 class _Reload:

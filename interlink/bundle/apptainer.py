@@ -173,7 +173,7 @@ def _flags(launch: Launch) -> Iterator[Text]:
         yield text("--rocm" if resources.AMD in launch.container.limits else "--nv")
     yield from texts(*(option for option in launch.site.options if count or option not in _GPU_FLAGS))
     yield from binds.flags(launch)
-    yield from binds.own(f"/start/{name}.inside", "/.singularity.d/env/zz-il.sh")
+    yield from binds.own(f"/start/{name}.inside", "/.singularity.d/env/zz-il.sh", readonly=True)
     yield from binds.own(f"/box/{name}", _BOX)
 
 

@@ -32,9 +32,9 @@ def flags(launch: Launch) -> tuple[Text, ...]:
     return mounts.flags(binds(launch), "podman")
 
 
-def own(place: str, target: str) -> tuple[Text, ...]:
+def own(place: str, target: str, *, readonly: bool = False) -> tuple[Text, ...]:
     """Return the flags that bind a place of the bundle."""
-    return mounts.flags([Mount("bind", text(DIRECTORY, place), target, readonly=False)], "podman")
+    return mounts.flags([Mount("bind", text(DIRECTORY, place), target, readonly)], "podman")
 
 
 def preparations(launch: Launch) -> Iterator[str]:

@@ -9,7 +9,7 @@ from interlink.bundle.network import ClusterDns
 from interlink.model.host import Host
 
 _INDEX = re.compile(r"\[[^]]*\]")
-IMAGES = "apptainer", "singularity", "podman"  # the runtimes that run a container's image
+IMAGES = "apptainer", "singularity"  # the runtimes that run a container's image
 
 
 @dataclass(frozen=True)

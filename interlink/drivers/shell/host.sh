@@ -25,7 +25,12 @@ il_check() {
 il_lose() {
 	il_scour "$1"
 	printf 'lost\t%s\t%s\n' "$1" "$(date +%s)" >"pods/$1/lost.$$" && mv -f "pods/$1/lost.$$" "pods/$1/lost"
-	rm -rf "pods/$1/start" "pods/$1/volumes"
+	for il_link in scratch shared; do # directories of the node, outside the bundle
+		il_dir=$(readlink "pods/$1/$il_link") || continue
+		chmod -R u+rwx "$il_dir" 2>/dev/null
+		rm -rf "$il_dir"
+	done
+	rm -rf "pods/$1/start" "pods/$1/volumes" "pods/$1/pull" "pods/$1/box"
 	echo "$1" >>feed
 }
 
