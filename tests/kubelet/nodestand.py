@@ -82,12 +82,12 @@ class Site:
     def path(self) -> str:
         return f"/api/v1/nodes/{self.node}"
 
-    def kubelet(self, *argv: str, **environ: str) -> Kubelet:
-        """Start one more kubelet."""
+    def kubelet(self, *argv: str, kubeconfig: Path | None = None, **environ: str) -> Kubelet:
+        """Start one more kubelet; a later flag wins over our own."""
         directory = self.directory / f"kubelet{len(self.kubelets)}"
         directory.mkdir()
         common = [f"--server=http://127.0.0.1:{self.server.port}", "--listen=127.0.0.1:14000", "--self-signed"]
-        made = Kubelet(directory, self.cluster.service_account, [*common, *argv], environ)
+        made = Kubelet(directory, kubeconfig or self.cluster.service_account, [*common, *argv], environ)
         self.kubelets.append(made)
         return made.start()
 
@@ -124,10 +124,15 @@ def taints(node: Json) -> set[str]:
 
 
 @contextlib.contextmanager
-def site(cluster: Cluster, node: str, directory: Path, **variables: Any) -> Iterator[Site]:
-    """Start a server whose one mock host is the node; stop it and all kubelets in the end."""
+def site(
+    cluster: Cluster, node: str, directory: Path, others: dict[str, Json] | None = None, **variables: Any
+) -> Iterator[Site]:
+    """Start a server whose one mock host is the node; stop it and all kubelets in the end.
+
+    `others` are more hosts by name, with nodes of their own.
+    """
     host = {"interlink_driver": "mock", **variables, "interlink_node": node}
-    server = Server(directory, {"mock": host})
+    server = Server(directory, {"mock": host, **(others or {})})
     made = Site(cluster, node, directory, server)
     server.start()
     try:

@@ -137,10 +137,12 @@ class Stand:
 
 
 @contextlib.contextmanager
-def standing(cluster: Cluster, node: str, namespace: str, make: Callable[[], Backend]) -> Iterator[Stand]:
-    """A registered node with heartbeats, and a kubelet that runs its pods."""
+def standing(
+    cluster: Cluster, node: str, namespace: str, make: Callable[[], Backend], kubeconfig: Path | None = None
+) -> Iterator[Stand]:
+    """A registered node with heartbeats, and a kubelet that runs its pods; `kubeconfig` is the kubelet's."""
     loop = Loop()
-    kubelet = Kubelet(loop, str(cluster.service_account), node, make)
+    kubelet = Kubelet(loop, str(kubeconfig or cluster.service_account), node, make)
     try:
         cluster.create("/api/v1/nodes", stub_node(node))
         kubelet.start()

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from tests.kubelet.nodestand import LEASES, Site, condition, site, taints
 from tests.lab import process
@@ -116,6 +117,19 @@ def test_a_change_of_the_inventory_reaches_the_node(here: Site) -> None:
     inventory.write_text(before)
     node = here.wait(lambda node: taints(node) == {OURS} and "example.org/rack" not in node["metadata"]["labels"])
     assert node["metadata"]["labels"]["example.org/site"] == "bonn"
+
+
+def test_capacity_follows_hosts_that_come_and_go(here: Site) -> None:
+    inventory = here.server.inventory
+    before = inventory.read_text()
+    cpus = int(here.ready()["status"]["capacity"]["cpu"])
+    content = yaml.safe_load(before)
+    content["all"]["hosts"]["second"] = content["all"]["hosts"]["mock"]
+    inventory.write_text(yaml.safe_dump(content))
+    node = here.wait(lambda node: int(node["status"]["capacity"]["cpu"]) == 2 * cpus)
+    assert node["status"]["allocatable"] == node["status"]["capacity"]
+    inventory.write_text(before)
+    here.wait(lambda node: int(node["status"]["capacity"]["cpu"]) == cpus)
 
 
 def test_a_node_that_leaves_the_inventory_takes_nothing_new_and_is_served_until_it_is_deleted(here: Site) -> None:

@@ -114,6 +114,20 @@ def test_the_oldest_command_line_against_the_oldest_contract(here: Site) -> None
     assert kubelet.stop() == 0
 
 
+def test_a_new_node_is_ready_only_once_its_server_answers(here: Site) -> None:
+    config = here.directory / "knoc-cfg.json"
+    config.write_text(json.dumps({here.node: {"cpu": "2", "memory": "32Gi", "pods": "128"}}))
+    here.server.kill()
+    here.kubelet("--nodename", here.node, "--provider-config", str(config))
+    node = here.wait(lambda node: condition(node, "Ready")["status"] == "False")
+    assert "the interLink server" in condition(node, "Ready")["message"]
+    before = here.renewed()
+    process.wait_until(lambda: here.renewed() > before, 60, "the lease to be renewed all the same")
+    assert condition(here.cluster.get(here.path), "Ready")["status"] == "False"
+    here.server.start()
+    here.ready()
+
+
 def test_a_node_is_drained_and_forgotten(here: Site, namespace: str) -> None:
     kubelet = here.kubelet("--disable-taint")
     here.ready()
