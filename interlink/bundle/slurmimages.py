@@ -39,7 +39,7 @@ OPTIONS = frozenset(
 
 def site_of(pod: Pod, site: Site, cluster: SlurmSite) -> Site:
     """Return the site for one pod; Unsupported or InvalidPod names an annotation that is not allowed."""
-    key, root = annotation(pod, "image-root")
+    _, root = annotation(pod, "image-root")
     if root:
         site = replace(site, image_prefix=root if root.endswith(("/", ":")) or "://" in root else f"{root}/")
     options = (*_options(pod), *_mounts(pod, site))

@@ -20,6 +20,7 @@ DEADLINE = 90.0  # seconds: for what takes a second or two on an idle machine
 FEATURES = frozenset(
     {
         "host",  # a HostDriver: listing, observe, changes, final status on delete
+        "usage",  # measures what host and containers use
         "processes",  # really runs commands
         "images",  # runs images: their entrypoint, command and working directory
         "restarts",  # restartPolicy, native sidecars, activeDeadlineSeconds

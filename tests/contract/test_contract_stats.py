@@ -9,7 +9,7 @@ import pytest
 from interlink.model.usage import ContainerUsage
 from tests.contract.support import FOREVER, Box, Rig, Run, wait
 
-pytestmark = pytest.mark.needs("host")
+pytestmark = pytest.mark.needs("host", "usage")
 
 BUSY = "while :; do i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done; sleep 0.1; done"
 

@@ -15,7 +15,7 @@ from tests.lab.hosts import TEST_IMAGE, SshHost
 
 NAME = "docker"
 MARKS = (pytest.mark.lab,)
-FEATURES = frozenset({"host", "processes", "images", "restarts", "volumes", "mounts", "odd-env", "care"})
+FEATURES = frozenset({"host", "usage", "processes", "images", "restarts", "volumes", "mounts", "odd-env", "care"})
 
 
 def rig(request: pytest.FixtureRequest) -> AbstractContextManager[Rig]:

@@ -13,7 +13,7 @@ from tests.contract.support import Rig
 
 NAME = "mock"
 MARKS = ()
-FEATURES = frozenset({"host", "restarts"})
+FEATURES = frozenset({"host", "usage", "restarts"})
 
 
 @contextmanager

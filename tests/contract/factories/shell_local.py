@@ -17,7 +17,7 @@ from tests.contract.support import LossyConnection, Rig
 
 NAME = "shell-local"
 MARKS = ()
-FEATURES = frozenset({"host", "processes", "restarts", "volumes"})
+FEATURES = frozenset({"host", "usage", "processes", "restarts", "volumes"})
 
 
 @contextmanager
