@@ -100,10 +100,7 @@ class Credentials:
         said = " ".join(str(error).split()) or type(error).__name__
         if self._kubeconfig is None:
             return f"no credentials for Kubernetes: this pod's service account cannot be used: {said}; {faults.HOW}"
-        fault = faults.of_files(self._kubeconfig) or faults.of_content(
-            _merged(self._kubeconfig), _home(self._kubeconfig)
-        )
-        return f"no credentials for Kubernetes: {fault or said}"
+        return f"no credentials for Kubernetes: {_fault_of(self._kubeconfig) or said}"
 
     def _use(self, configuration: Any) -> None:
         tls, authorization = _tls(configuration), _authorization(configuration.api_key)
@@ -126,6 +123,8 @@ class Credentials:
         if self._kubeconfig is None:
             load_incluster_config(client_configuration=configuration)
             return configuration, REFRESH_SECONDS
+        if fault := _fault_of(self._kubeconfig):  # some of them the library takes for granted
+            raise ConfigError(fault)
         loader = await load_kube_config(
             config_file=self._kubeconfig, client_configuration=configuration, persist_config=False
         )
@@ -144,6 +143,10 @@ def find(kubeconfig: str | None, environment: Mapping[str, str] = os.environ) ->
     return None if environment.get("KUBERNETES_SERVICE_HOST") else str(Path.home() / ".kube/config")
 
 
+def _fault_of(paths: str) -> str:
+    return faults.of_files(paths) or faults.of_content(_merged(paths), _home(paths))
+
+
 def _merged(paths: str) -> object:
     """Return what the kubeconfigs say together; None for what is no YAML, or no mapping."""
     merged: dict[str, Any] = {}
@@ -157,8 +160,9 @@ def _merged(paths: str) -> object:
     return merged
 
 
-def _home(paths: str) -> Path:
-    return Path(paths.partition(os.pathsep)[0]).expanduser().parent
+def _home(paths: str) -> Path | None:
+    """Return where relative paths begin; None if there are several files, each with its own."""
+    return None if os.pathsep in paths else Path(paths).expanduser().parent
 
 
 def _authorization(api_key: Mapping[str, str]) -> str:

@@ -32,8 +32,8 @@ def of_files(paths: str) -> str:
     return ""
 
 
-def of_content(config: object, directory: Path) -> str:
-    """Return what is missing in a kubeconfig, "" if nothing is; relative paths in it begin at `directory`."""
+def of_content(config: object, directory: Path | None) -> str:
+    """Return what is missing in a kubeconfig, "" if nothing is; `directory`, if known, is where its paths begin."""
     if not isinstance(config, Mapping) or not config:
         return "it is no kubeconfig: a YAML mapping with clusters, users and contexts"
     current = config.get("current-context")
@@ -46,8 +46,10 @@ def of_content(config: object, directory: Path) -> str:
     return next(filter(None, faults), "")
 
 
-def _of_entry(config: Mapping[str, Any], kind: str, name: str, context: str, directory: Path) -> str:
+def _of_entry(config: Mapping[str, Any], kind: str, name: str, context: str, directory: Path | None) -> str:
     entry = _named(config, kind, name)
+    if kind == "user" and not name:
+        return ""  # whoever is in between knows who we are
     if entry is None:
         return f"its context {context!r} names the {kind} {name!r}, which is not there"
     if kind == "cluster" and not entry.get("server"):
@@ -94,10 +96,14 @@ def _names(config: Mapping[str, Any], kind: str) -> str:
     return ", ".join(str(item.get("name")) for item in config.get(f"{kind}s") or () if isinstance(item, Mapping))
 
 
-def _unreadable(kind: str, name: str, entry: Mapping[str, Any], directory: Path) -> str:
+def _unreadable(kind: str, name: str, entry: Mapping[str, Any], directory: Path | None) -> str:
     for key in _FILES[kind]:
         if entry.get(key) and not entry.get(f"{key}-data"):
-            path = directory / str(entry[key])
+            path = Path(str(entry[key]))
+            if directory is not None:
+                path = directory / path
+            elif not path.is_absolute():
+                continue
             try:
                 with path.open("rb"):
                     pass
