@@ -33,19 +33,24 @@ il_reach() {
 # il_has CONTAINER: it has probes or hooks, and they are loaded now.
 il_has() { case " $IL_CARE " in *" $1 "*) . "./$P/care/$1.sh" ;; *) return 1 ;; esac; }
 
+# il_cared CONTAINER ATTEMPT: CARE_HOOKED, CARE_STARTED, CARE_READY, CARE_OVER are what is known of this attempt.
+il_cared() {
+    CARE_ATTEMPT=-1
+    if [ -f "$P/state/$1.care" ]; then . "./$P/state/$1.care"; fi
+    if [ "$CARE_ATTEMPT" -ne "$2" ]; then CARE_HOOKED= CARE_STARTED= CARE_READY= CARE_OVER=; fi
+}
+
 # il_tend CONTAINER: have its process, which looks after the attempt N that runs now. Its record is loaded.
 # R = tended while it must not count as started: postStart or the startup probe goes on.
 il_tend() {
     il_has "$1" || return 0
-    A=-1 HOOK= STARTED= READY= OVER=
-    if [ -f "$P/state/$1.care" ]; then . "./$P/state/$1.care"; fi
-    if [ "$A" -ne "$N" ]; then HOOK= STARTED= OVER=; fi
-    if [ -z "$OVER$IL_TENDED" ]; then return 0; fi
-    if [ -z "$OVER" ] && flock -n "locks/tend.$U.$1" true; then
+    if [ -z "$IL_TENDED" ]; then return 0; fi
+    il_cared "$1" "$N"
+    if [ -z "$CARE_OVER" ] && flock -n "locks/tend.$U.$1" true; then
         il_detach sh "$IL_BIN/tend.sh" "$IL_ENGINE" "$IL_SERVER" "$IL_VERSION" "$U" "$1" "$N"
     fi
-    if [ -n "$IL_POSTSTART" ] && [ -z "$HOOK" ]; then R=hooked
-    elif [ -n "$IL_STARTUP" ] && [ -z "$STARTED" ]; then R=starting; fi
+    if [ -n "$IL_POSTSTART" ] && [ -z "$CARE_HOOKED" ]; then R=hooked
+    elif [ -n "$IL_STARTUP" ] && [ -z "$CARE_STARTED" ]; then R=starting; fi
 }
 
 # il_untend: end what looks after the pod's containers. The lock is held only by one that lives.

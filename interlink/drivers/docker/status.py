@@ -122,10 +122,10 @@ class _About:
             last = state if isinstance(state, Terminated) else last
             state = self._waiting(name, waits, record, last)
         cared = self._cared(name, number)
-        if isinstance(state, Running) and _awaits(raw, "poststart", cared, "HOOK"):
+        if isinstance(state, Running) and _awaits(raw, "poststart", cared, "CARE_HOOKED"):
             state, seen, recorded = self._default, {}, {}  # a real kubelet shows nothing of it before
         alive = isinstance(state, Running) and seen["state"]["Status"] != "paused"
-        started = isinstance(state, Running) and not _awaits(raw, "startup", cared, "STARTED")
+        started = isinstance(state, Running) and not _awaits(raw, "startup", cared, "CARE_STARTED")
         completed = raw["kind"] == Kind.INIT.value and isinstance(state, Terminated) and state.exit_code == 0
         identity = str(seen.get("id") or recorded.get("ID") or "")
         return ContainerStatus(
@@ -136,7 +136,7 @@ class _About:
             container_id=f"{self._engine}://{identity}" if identity else "",
             state=state,
             last_state=last,
-            ready=completed or (alive and started and not _awaits(raw, "readiness", cared, "READY")),
+            ready=completed or (alive and started and not _awaits(raw, "readiness", cared, "CARE_READY")),
             started=started,
             restart_count=max(number, 0),
         )
@@ -144,7 +144,7 @@ class _About:
     def _cared(self, name: str, attempt: int) -> Record:
         """Return what probes and hooks have found out of this very attempt."""
         found = self._evidence.records.get(f"{name}.care", {})
-        return found if found.get("A") == str(attempt) else {}
+        return found if found.get("CARE_ATTEMPT") == str(attempt) else {}
 
     def _with_message(self, state: Terminated, name: str, attempt: int) -> Terminated:
         said = self._evidence.last_words.get((name, attempt))

@@ -410,7 +410,7 @@ il_finish() {
         il_load _pause
         if [ "$N" -ge 0 ] && [ -z "$RC" ]; then "$IL_ENGINE" kill "il-$U-_pause-$N" > /dev/null 2>&1; fi
     fi
-    if [ -n "$IL_CARE" ]; then il_untend; fi
     DONE=1
     il_save_pod && il_poke
+    if [ -n "$IL_CARE" ]; then il_untend; fi # last: this step may be one of those that it ends
 }

@@ -1,6 +1,7 @@
 # Look after one attempt of a container: its postStart, then its probes. tend.sh ENGINE SERVER VERSION UID CONTAINER ATTEMPT
 # One process per container that has any, for as long as the attempt lives; a step starts it again if it was lost.
-# What it has found out is state/<container>.care: A attempt, HOOK postStart is over, STARTED, READY, OVER nothing is left to do.
+# What it has found out is state/<container>.care: CARE_ATTEMPT, CARE_HOOKED postStart is over, CARE_STARTED, CARE_READY,
+# CARE_OVER nothing is left to do. No other record has variables of these names.
 IL_ENGINE=$1 IL_SERVER=$2 IL_VERSION=$3
 . "./bin/$3/lib.sh"
 . "./bin/$3/care.sh"
@@ -19,20 +20,18 @@ il_note() {
         exec 7>&-
         il_lock "$U" && il_alive || exit 0
         il_now
-        A=$TENDED HOOK= STARTED= READY= OVER=
-        if [ -f "$P/state/$C.care" ]; then . "./$P/state/$C.care"; fi
-        if [ "$A" -ne "$TENDED" ]; then A=$TENDED HOOK= STARTED= READY= OVER=; fi
-        for assignment in "$@"; do eval "$assignment"; done
-        printf '%s\n' "A=$A" "HOOK=$HOOK" "STARTED=$STARTED" "READY=$READY" "OVER=$OVER" > "$P/state/.$C.care" &&
+        il_cared "$C" "$TENDED"
+        for assignment in "$@"; do eval "CARE_$assignment"; done
+        printf '%s\n' "CARE_ATTEMPT=$TENDED" "CARE_HOOKED=$CARE_HOOKED" "CARE_STARTED=$CARE_STARTED" \
+            "CARE_READY=$CARE_READY" "CARE_OVER=$CARE_OVER" > "$P/state/.$C.care" &&
             mv -f "$P/state/.$C.care" "$P/state/$C.care" && il_poke
     )
 }
 
 # il_noted NAME: what is known of this attempt under that name.
 il_noted() {
-    A=-1 HOOK= STARTED= READY= OVER=
-    if [ -f "$P/state/$C.care" ]; then . "./$P/state/$C.care"; fi
-    [ "$A" -eq "$TENDED" ] && eval "[ -n \"\$$1\" ]"
+    il_cared "$C" "$TENDED"
+    eval "[ -n \"\$CARE_$1\" ]"
 }
 
 # il_said TEXT: SAID = the text on one line.
@@ -69,10 +68,10 @@ il_after_start() {
         il_now
         il_event Warning FailedPostStartHook "$C" "PostStartHook failed: $SAID"
         il_end_it FailedPostStartHook "$IL_GRACE"
-        il_note HOOK=1 OVER=1
+        il_note HOOKED=1 OVER=1
         return 1
     fi
-    il_note HOOK=1
+    il_note HOOKED=1
     il_advanced
 }
 
@@ -137,7 +136,7 @@ exec 7>> "locks/tend.$U.$C" && flock -n 7 || exit 0
 printf '%s\n' "$$" > "locks/tend.$U.$C"
 . "./$P/care/$C.sh"
 il_alive || exit 0
-if [ -n "$IL_POSTSTART" ] && ! il_noted HOOK; then il_after_start || exit 0; fi
+if [ -n "$IL_POSTSTART" ] && ! il_noted HOOKED; then il_after_start || exit 0; fi
 if [ -n "$IL_STARTUP" ] && ! il_noted STARTED; then il_watch startup Startup $IL_STARTUP || exit 0; fi
 if [ -n "$IL_READINESS" ]; then il_watch readiness Readiness $IL_READINESS & fi
 if [ -n "$IL_LIVENESS" ]; then il_watch liveness Liveness $IL_LIVENESS & fi
