@@ -18,6 +18,8 @@ from interlink.remote.remoteshell import Broken, Late, NoSession, RemoteShell, d
 from interlink.remote.tuning import Tuning
 from interlink.remote.watchdog import Watchdog
 
+_LOOK = 0.2  # seconds between looks at whether the link still lives
+
 
 class Opened(Protocol):
     """An open way to a host: SSH's, or this machine's own. A far one can vanish without a word."""
@@ -109,12 +111,20 @@ class Link:
             raise
 
     def watch(self, shell: RemoteShell, *, stream: bool = False) -> None:
-        """Have the host end the shell's process group when the connection is lost."""
-        self._order("s" if stream else "w", shell.pid)
+        """Have the host end the shell's process group when the connection is lost.
+
+        Returns once the host has been told, or the connection is over: whoever runs something in the shell
+        before that, and is killed, would leave it running for ever.
+        """
+        told = threading.Event()
+        line = guardian.order("s" if stream else "w", shell.pid)
+        self._errands.put(lambda: self._tell_and_set(line, told))
+        while self.alive and not told.wait(_LOOK):
+            pass
 
     def end(self, shell: RemoteShell) -> None:
         """End a shell with its command and all children, without waiting for it."""
-        self._order("k", shell.pid)
+        self._errands.put(partial(self._tell, guardian.order("k", shell.pid)))
         self._errands.put(shell.channel.close)
 
     def abort(self, reason: str = "the host does not answer") -> None:
@@ -134,12 +144,13 @@ class Link:
             self._over.set()
             self.opened.close()
 
-    def _order(self, verb: str, value: int) -> None:
-        self._errands.put(partial(self._tell, guardian.order(verb, value)))
-
     def _tell(self, line: bytes) -> None:
         assert self._guardian is not None
         self._guardian.channel.send(line)
+
+    def _tell_and_set(self, line: bytes, told: threading.Event) -> None:
+        self._tell(line)
+        told.set()
 
     def _keep(self) -> None:
         """Run errands in order, and ping in between; whatever fails here is the end of the connection."""

@@ -28,6 +28,11 @@ def connection() -> Iterator[LocalConnection]:
     assert len(os.listdir("/proc/self/fd")) <= files
 
 
+def own(seconds: str) -> str:
+    """Return seconds to sleep that no other test run on this machine has."""
+    return f"{seconds}.{os.getpid()}"
+
+
 def marked(mark: str) -> list[str]:
     """The processes with this word among their arguments."""
     found = []
@@ -60,19 +65,20 @@ def test_large_stdin_and_output(connection: LocalConnection) -> None:
 
 
 def test_deadline_ends_the_whole_group(connection: LocalConnection) -> None:
+    assert connection.run("echo on").stdout == b"on\n"  # opening it is not what has the deadline here
     with pytest.raises(DeadlineExceeded):
-        connection.run("sleep 4710001 & sleep 4710001", timeout=0.3)
-    assert gone("4710001")
+        connection.run(f"sleep {own('4710001')} & sleep {own('4710001')}", timeout=0.3)
+    assert gone(own("4710001"))
     assert connection.run("echo on").stdout == b"on\n"
 
 
 def test_stream_closed_by_another_thread(connection: LocalConnection) -> None:
-    stream = connection.stream("echo first; sleep 4710002")
+    stream = connection.stream(f"echo first; sleep {own('4710002')}")
     chunks = iter(stream)
     assert next(chunks) == b"first\n"
     threading.Timer(0.2, stream.close).start()
     assert list(chunks) == []
-    assert gone("4710002")
+    assert gone(own("4710002"))
 
 
 def test_stream_to_its_end(connection: LocalConnection) -> None:
@@ -88,14 +94,25 @@ def test_killed_shell_is_a_lost_connection(connection: LocalConnection) -> None:
 
 
 ORPHAN = """
-import os, sys
+import os, sys, time
+from interlink.remote.link import Link
 from interlink.remote.local import LocalConnection
-stream = LocalConnection("here").stream("echo on; sleep 4710003")
+
+tell = Link._tell
+def late(link, line):
+    time.sleep(float(sys.argv[2]))
+    tell(link, line)
+Link._tell = late
+
+stream = LocalConnection("here").stream("echo on; sleep " + sys.argv[1])
 next(iter(stream))
 os.kill(os.getpid(), 9)
 """
 
 
-def test_nothing_outlives_a_killed_process() -> None:
-    assert subprocess.run([sys.executable, "-c", ORPHAN], check=False).returncode == -9
-    assert gone("4710003")
+@pytest.mark.parametrize("delay", ["0", "1"])
+def test_nothing_outlives_a_killed_process(delay: str) -> None:
+    """Also where the order to look after the command is slow to leave."""
+    mark = own("4710003")
+    assert subprocess.run([sys.executable, "-c", ORPHAN, mark, delay], check=False).returncode == -9
+    assert gone(mark)

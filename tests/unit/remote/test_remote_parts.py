@@ -6,6 +6,7 @@ import stat
 import subprocess
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -171,14 +172,21 @@ def test_hook_runs_once_for_a_plain_key(tmp_path: Path) -> None:
 # --- the watchdog
 
 
+def until(look: Callable[[], object]) -> None:
+    end = time.monotonic() + 30
+    while not look() and time.monotonic() < end:
+        time.sleep(0.01)
+
+
 def test_watchdog_barks_once_and_only_when_late() -> None:
     watchdog, barked = Watchdog(), []
-    with watchdog.guard(30.0, lambda: barked.append("never")), watchdog.guard(0.05, lambda: barked.append("late")):
-        time.sleep(1.0)
+    with watchdog.guard(3600.0, lambda: barked.append("never")), watchdog.guard(0.05, lambda: barked.append("late")):
+        until(lambda: barked)
+        time.sleep(0.2)  # time for a second bark, which must not come
     assert barked == ["late"]
     watchdog.close()
     with watchdog.guard(0.05, lambda: barked.append("again")):
-        time.sleep(1.0)
+        until(lambda: len(barked) > 1)
     watchdog.close()
     assert barked == ["late", "again"]
     assert not [thread for thread in threading.enumerate() if thread.name == "ssh-watchdog"]
