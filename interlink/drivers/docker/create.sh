@@ -1,13 +1,15 @@
 # Put a bundle into place, once, and take the pod's first step. Needs lib.sh and step.sh.
 
-# il_create UID: the bundle is a tar on standard input. Prints `pod new|existing|deleted JID`.
+# il_create UID: `il_fill DIRECTORY` makes the bundle (parcel.py), perhaps from standard input.
+# Prints `pod new|existing|deleted JID`.
 il_create() {
+    NOW=
     if [ -e "gone/$1" ]; then cat > /dev/null; echo "pod deleted $1"; return 0; fi
     met=existing
     if [ -d "pods/$1" ]; then cat > /dev/null; else
         new=tmp/$1.$$
         # a claim is one rename onto a name that is not there; an existing bundle makes it fail
-        if ! { mkdir "$new" && tar -xpf - -C "$new" && il_now && printf '%s\n' "STARTED=$NOW" > "$new/state/.pod"; }; then
+        if ! { il_now && il_fill "$new" && printf '%s\n' "STARTED=$NOW" > "$new/state/.pod"; }; then
             if il_full; then echo "No space left on device: $PWD" >&2; fi # a shell's printf says "I/O error"
             rm -rf "$new"
             return 91
@@ -18,7 +20,7 @@ il_create() {
             [ -d "pods/$1" ] || return 91
         fi
     fi
-    il_step "$1"
+    il_step "$1" "$NOW"
     code=$?
     if [ "$code" -eq 3 ]; then il_error "pods/$1/state/.err"; printf '%s\n' "$ERR" >&2; return 92; fi
     if [ "$code" -ne 0 ]; then return 91; fi

@@ -12,8 +12,10 @@ from contextlib import contextmanager
 from threading import Lock
 
 from interlink import errors
+from interlink.bundle import parcel, tar
 from interlink.drivers.docker import feed, inspect, layout, logs, scripts
 from interlink.drivers.docker import usage as used
+from interlink.drivers.docker.compiled import Compiled
 from interlink.drivers.docker.status import pod_status
 from interlink.model.driver import Created, HostFacts, Listing, LogQuery, LogStream, Ping, Volumes
 from interlink.model.host import Host
@@ -34,6 +36,7 @@ class DockerDriver:
         self._host, self._connection = host, connection
         self._place = scripts.Place(host.root, server_id, str(host.get("interlink_engine") or "docker"))
         self._prepared = False
+        self._compiled: Compiled[tuple[tar.Entry, ...]] = Compiled()
         self._lock = Lock()
         self._offset = -1  # how much of the host's feed file our listings have shown
 
@@ -44,13 +47,14 @@ class DockerDriver:
     def check(self, request: PodRequest) -> None:
         """Refuse what this driver can never run; no I/O."""
         scripts.checked(request.pod.uid, "pod's uid")
-        self._bundle(request)
+        self._compiled.put(request, self._bundle(request))
 
     def create(self, request: PodRequest) -> Created:
         """Launch the pod, or find it launched already."""
         uid = scripts.checked(request.pod.uid, "pod's uid")
-        archive = self._bundle(request)
-        result = self._call("il_create", uid, uses=("step", "create"), stdin=archive, timeout=180)
+        packed = parcel.pack(self._compiled.take(request) or self._bundle(request))
+        uses = ("step", "create")
+        result = self._call("il_create", uid, uses=uses, stdin=packed.archive, timeout=180, before=packed.text)
         word, met, jid = [*_last_line(result.text).split(), "", "", ""][:3]
         if word != "pod" or met not in ("new", "existing", "deleted"):
             raise errors.OutcomeUnknown(f"{self._host.name}: no clear answer to the create of {uid}")
@@ -138,7 +142,7 @@ class DockerDriver:
         """Read what the host and the running containers have used."""
         return used.parse(self._call("il_stats", uses=("stats",), before=usage.script()).text)
 
-    def _bundle(self, request: PodRequest) -> bytes:
+    def _bundle(self, request: PodRequest) -> tuple[tar.Entry, ...]:
         return layout.bundle(request, self._host, layout.site(self._host, self._place.server, self._place.engine))
 
     def _observe(self, uids: list[str], *, kept: bool) -> Listing:

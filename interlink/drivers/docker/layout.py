@@ -52,9 +52,9 @@ def features(host: Host) -> checks.Features:
     )
 
 
-def bundle(request: PodRequest, host: Host, where: docker.Site) -> bytes:
-    """Return the pod's bundle as a tar; InvalidPod or Unsupported, naming the field, for what cannot run."""
-    return tar.pack(_Bundle(checks.admit(request, features(host)), where).entries())
+def bundle(request: PodRequest, host: Host, where: docker.Site) -> tuple[tar.Entry, ...]:
+    """Return the pod's bundle; InvalidPod or Unsupported, naming the field, for what cannot run."""
+    return tuple(_Bundle(checks.admit(request, features(host)), where).entries())
 
 
 def update(volumes: Volumes) -> tuple[str, bytes]:

@@ -1,13 +1,13 @@
 # One step of a pod: look at what is recorded and at what the engine says, and do what is due.
 # Idempotent; cheap when nothing is due. Needs lib.sh. Return: 0 fine, 3 the engine does not answer.
 
-# il_step UID
+# il_step UID [NOW]
 il_step() {
     if [ -e "gone/$1" ]; then return 0; fi
     il_lock "$1" || return 1
     if [ -e "gone/$1" ] || ! il_pod "$1"; then return 0; fi
     if [ -n "$IL_CARE" ]; then . "./$IL_BIN/care.sh"; fi
-    il_now
+    if [ -n "${2:-}" ]; then NOW=$2; else il_now; fi # starting `date` takes as long as all that is recorded here
     AGAIN=0
     il_load_pod
     if [ -n "$DONE" ]; then il_rest; return 0; fi

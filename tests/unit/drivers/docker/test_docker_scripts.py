@@ -12,7 +12,9 @@ from typing import Any
 
 import pytest
 
+from interlink.bundle import tar
 from interlink.drivers.docker import layout, scripts
+from interlink.drivers.docker.compiled import Compiled
 from interlink.drivers.docker.driver import DockerDriver
 from interlink.drivers.docker.feed import following
 from interlink.errors import EngineUnavailable, InterlinkError
@@ -28,9 +30,9 @@ SECRET = "c0nfidential"
 def unpacked(archive: bytes) -> dict[str, tuple[int, str]]:
     """Return mode and text of each file."""
     found = {}
-    with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
-        for member in tar:
-            file = tar.extractfile(member) if member.isfile() else None
+    with tarfile.open(fileobj=io.BytesIO(archive)) as opened:
+        for member in opened:
+            file = opened.extractfile(member) if member.isfile() else None
             found[member.name.rstrip("/")] = (member.mode, file.read().decode() if file else "")
     return found
 
@@ -69,7 +71,8 @@ def bundle(engine: str = "docker") -> dict[str, tuple[int, str]]:
     secrets = (secret("s", "k", SECRET), secret("p", ".dockerconfigjson", auths))
     host = Host("h", vars={"interlink_hostpath_allow": ("/srv",)})
     pod = Pod({"metadata": {"name": "p", "namespace": "n", "uid": "u-1"}, "spec": spec})
-    return unpacked(layout.bundle(PodRequest(pod, (), secrets, ()), host, layout.site(host, "server", engine)))
+    entries = layout.bundle(PodRequest(pod, (), secrets, ()), host, layout.site(host, "server", engine))
+    return unpacked(tar.pack(entries))
 
 
 BASH = "dial.sh"  # sockets are bash's alone
@@ -171,3 +174,25 @@ def test_the_feed_is_read_over_any_division_into_chunks() -> None:
 def test_a_feed_that_does_not_start_says_why() -> None:
     with pytest.raises(EngineUnavailable, match="no daemon"), following(Answer(Result(92, b"", b"no daemon"))):
         pass
+
+
+def request(uid: str, image: str = "i") -> PodRequest:
+    return PodRequest(Pod({"metadata": {"name": "p", "uid": uid}, "spec": {"containers": [{"image": image}]}}))
+
+
+def test_what_was_compiled_is_given_to_an_equal_request_once() -> None:
+    compiled: Compiled[str] = Compiled()
+    compiled.put(request("u1"), "old")
+    compiled.put(request("u1"), "new")
+    assert compiled.take(request("u1")) == "new"
+    assert compiled.take(request("u1")) is None
+    compiled.put(request("u1", "other"), "theirs")
+    assert compiled.take(request("u1")) is None, "the same UID, another pod"
+
+
+def test_only_the_last_few_are_kept() -> None:
+    compiled: Compiled[str] = Compiled()
+    for number in range(1000):
+        compiled.put(request(f"u{number}"), "x")
+    assert compiled.take(request("u0")) is None
+    assert compiled.take(request("u999")) == "x"
