@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from interlink.errors import DeadlineExceeded, HostUnreachable, InterlinkError
-from interlink.model.driver import HostDriver, HostFacts, Listing
+from interlink.model.driver import HostDriver, HostFacts, Later, Listing
 
 log = logging.getLogger(__name__)
 _READER_SECONDS = 5.0  # for a feed's reader to end once its context is left
@@ -30,6 +30,7 @@ class Intervals:
     resync: float = 60.0  # between complete listings
     recheck: float = 2.0  # from the listing that misses a pod to the one that decides
     rest: float = 0.25  # between two observations of changes, at most
+    gather: float = 1.0  # between two observations that only changes of the kind `Later` ask for
     facts: float = 600.0  # between gatherings of facts
     silence: float = 45.0  # without a sign of life until the feed counts as lost
     backoff: float = 1.0  # before the first reconnect; doubles
@@ -75,6 +76,7 @@ class Watcher:
         self._clock = clock
         self._absences = Absences()
         self._listing_due = self._facts_due = clock()
+        self._gather_due = clock()
         self._failures = 0
         self._stopped = threading.Event()
         self._inbox = Inbox()
@@ -127,9 +129,12 @@ class Watcher:
             self._failures = 0
             self._sink.connected()
             while not self._stopped.is_set():
-                wait = max(0.0, min(self._listing_due, self._facts_due) - self._clock())
-                changed = self._inbox.take(wait, self._intervals.silence)
+                now = self._clock()
+                wait = max(0.0, min(self._listing_due, self._facts_due) - now)
+                changed = self._inbox.take(wait, self._intervals.silence, later=max(0.0, self._gather_due - now))
                 begun = self._clock()
+                if changed:
+                    self._gather_due = begun + self._intervals.gather
                 self.step(changed)
                 self._rest(self._clock() - begun)
 
@@ -189,6 +194,7 @@ class Inbox:
 
     def __init__(self) -> None:
         self._uids: set[str] = set()
+        self._later: set[str] = set()
         self._news = threading.Condition()
         self._alive_at = time.monotonic()
         self._error: InterlinkError | None = None
@@ -199,7 +205,8 @@ class Inbox:
         try:
             for uids in changes:
                 with self._news:
-                    self._uids |= uids
+                    waiting = self._later if isinstance(uids, Later) else self._uids
+                    waiting |= uids
                     self._alive_at = time.monotonic()
                     self._news.notify()
             self._fail(HostUnreachable("the feed of changes has ended"))
@@ -209,22 +216,25 @@ class Inbox:
             log.exception("the feed of changes failed")
             self._fail(HostUnreachable(f"internal error: {error!r}"))
 
-    def take(self, timeout: float, silence: float) -> frozenset[str]:
+    def take(self, timeout: float, silence: float, later: float = 0.0) -> frozenset[str]:
         """Return what has changed, waiting at most `timeout` seconds for it.
 
+        Changes of the kind `Later` are taken along, and end the wait only after `later` seconds.
         Raises what ended the feed; DeadlineExceeded after `silence` seconds without a sign of life.
         """
         with self._news:
-            until = time.monotonic() + timeout
+            begun = time.monotonic()
             while not self._uids and self._error is None and not self._ended:
                 self._check_silence(silence)
-                left = min(until, self._alive_at + silence) - time.monotonic()
+                until = begun + (min(timeout, later) if self._later else timeout)
                 if until <= time.monotonic():
                     break
+                left = min(until, self._alive_at + silence) - time.monotonic()
                 self._news.wait(max(left, 0.01))
-            if self._error is not None and not self._uids:
+            uids = frozenset(self._uids | self._later)
+            if self._error is not None and not uids:
                 raise self._error
-            uids, self._uids = frozenset(self._uids), set()
+            self._uids, self._later = set(), set()
             return uids
 
     def end(self) -> None:

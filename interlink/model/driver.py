@@ -102,6 +102,10 @@ class PodEvent:
     container: str = ""
 
 
+class Later(frozenset[str]):
+    """UIDs whose changes may be gathered for a moment before they are looked at, because many come together."""
+
+
 @dataclass(frozen=True)
 class Listing:
     """All of our pods on one host at one moment, complete or `None` where a pod could not be read.
@@ -184,7 +188,7 @@ class HostDriver(Driver, Protocol):
         ...
 
     def changes(self) -> AbstractContextManager[Iterator[frozenset[str]]]:
-        """Follow the host over one channel: sets of UIDs whose pods may have changed.
+        """Follow the host over one channel: sets of UIDs whose pods may have changed, `Later` if there is no hurry.
 
         An empty set is a sign of life (one comes at least every 15 seconds). The iterator ends, or
         raises OutcomeUnknown or Unavailable, when the channel is lost: take a `listing` and follow again.

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from interlink.errors import EngineUnavailable
+from interlink.model.driver import Later
 from interlink.remote.connection import Stream
 
 
@@ -24,6 +25,9 @@ def following(stream: Stream) -> Iterator[Iterator[frozenset[str]]]:
 
 def _changes(lines: Iterator[str]) -> Iterator[frozenset[str]]:
     for line in lines:
+        if line.startswith("+ "):  # it has been started, mostly by us: no hurry, and many come together
+            yield Later((line[2:],))
+            continue
         uid = line[2:] if line.startswith("- ") else line.partition("\t")[0]
         yield frozenset((uid,)) if uid else frozenset()
 

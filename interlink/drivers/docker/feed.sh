@@ -1,5 +1,6 @@
 # Follow the engine's events and our feed file on one channel, until it closes. Needs lib.sh.
-# Lines: `ready` once, an empty one as a sign of life, `- UID`, or a line of the feed that begins with a UID.
+# Lines: `ready` once, an empty one as a sign of life, `+ UID` of a start, `- UID` of an end, or a line of the feed,
+# which begins with a UID.
 
 il_feed() {
     "$IL_ENGINE" ps -q --filter name=il-none > /dev/null || return 92
@@ -8,7 +9,7 @@ il_feed() {
     (
         trap 'kill "$child"; exit 0' TERM
         "$IL_ENGINE" events --since "$since" --filter "label=interlink.eu/server=$IL_SERVER" --filter type=container \
-            --filter event=start --filter "event=$IL_DIE" --filter "event=$IL_GO" --format "- $IL_EVENT_UID" 2> /dev/null &
+            --filter event=start --filter "event=$IL_DIE" --filter "event=$IL_GO" --format "$IL_EVENT" 2> /dev/null &
         child=$!
         wait "$child"
         kill "$main"

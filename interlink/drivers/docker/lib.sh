@@ -17,9 +17,10 @@ IL_FACTS='{{.Name}} {{.State.Status}} {{.State.ExitCode}} {{json .State.StartedA
 
 # the dialects: a container's id in --format, the names of its end and its removal, the pod's uid in an event
 case ${IL_ENGINE:-} in
-    podman) IL_ID_FIELD=.ID IL_DIE=died IL_GO=remove IL_EVENT_UID='{{index .Attributes "interlink.eu/uid"}}' ;;
-    *) IL_ID_FIELD=.Id IL_DIE=die IL_GO=destroy IL_EVENT_UID='{{index .Actor.Attributes "interlink.eu/uid"}}' ;;
+    podman) IL_ID_FIELD=.ID IL_DIE=died IL_GO=remove IL_VERB=.Status IL_EVENT_UID='{{index .Attributes "interlink.eu/uid"}}' ;;
+    *) IL_ID_FIELD=.Id IL_DIE=die IL_GO=destroy IL_VERB=.Action IL_EVENT_UID='{{index .Actor.Attributes "interlink.eu/uid"}}' ;;
 esac
+IL_EVENT='{{if eq (print '$IL_VERB') "start"}}+{{else}}-{{end}} '$IL_EVENT_UID
 IL_SHOW='C {"id":{{json '$IL_ID_FIELD'}},"name":{{json .Name}},"image":{{json .Image}},"state":{{json .State}},"created":{{json .Created}},"labels":{{json .Config.Labels}},"network":{{json .NetworkSettings}}}'
 
 il_now() { NOW=$(date +%s); }

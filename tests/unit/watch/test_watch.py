@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from interlink.errors import ConnectionLost, DeadlineExceeded, EngineUnavailable, HostUnreachable, InterlinkError
-from interlink.model.driver import HostFacts, Listing
+from interlink.model.driver import HostFacts, Later, Listing
 from interlink.model.status import PodStatus
 from interlink.watch import Absences, Inbox, Intervals, Watcher
 
@@ -266,6 +266,39 @@ def test_an_inbox_hands_over_what_came_before_its_end() -> None:
     assert inbox.take(0.0, DEADLINE) == {"a", "b"}
     with pytest.raises(HostUnreachable):
         inbox.take(0.0, DEADLINE)
+
+
+def test_what_may_wait_is_taken_along_with_what_may_not() -> None:
+    inbox = Inbox()
+    inbox.fill(iter([Later({"a"}), Later({"b"}), frozenset({"c"}), frozenset()]))
+    assert inbox.take(0.0, DEADLINE, DEADLINE) == {"a", "b", "c"}
+
+
+def test_what_may_wait_ends_a_wait_only_when_it_is_due() -> None:
+    inbox, gate = Inbox(), threading.Event()
+
+    def news() -> Iterator[frozenset[str]]:
+        yield Later({"a"})
+        assert gate.wait(DEADLINE)
+
+    reader = threading.Thread(target=inbox.fill, args=(news(),))
+    reader.start()
+    wait(lambda: inbox.take(0.0, DEADLINE, 0.0) == {"a"}, "it is due at once")
+    assert inbox.take(0.05, DEADLINE, DEADLINE) == frozenset(), "it is taken once"
+    gate.set()
+    reader.join(DEADLINE)
+
+
+@pytest.mark.parametrize("watch", [Intervals(gather=DEADLINE / 4, silence=DEADLINE)], indirect=True)
+def test_starts_that_come_together_are_observed_together(watch: Watch) -> None:
+    watch.driver.pods = {"a", "b", "c", "d"}
+    wait(lambda: "connected" in watch.told.said, "connected")
+    watch.driver.tell(Later({"a"}))
+    wait(lambda: watch.driver.asked[4:] == [{"a"}], "the first of a quiet host is observed at once")
+    for uid in ("b", "c", "d"):
+        watch.driver.tell(Later({uid}))
+        time.sleep(0.01)
+    wait(lambda: watch.driver.asked[5:] == [{"b", "c", "d"}], "the others together")
 
 
 def test_an_inbox_wakes_whoever_waits_for_its_end() -> None:
