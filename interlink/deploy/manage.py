@@ -101,7 +101,8 @@ if command -v flock >/dev/null 2>&1; then flock -w 900 9; fi
 [ ! -f "$dir/complete" ] || exit 0
 rm -rf "$dir"
 {shell.quote(self.machine.python)} -m venv "$dir" 9>&-
-"$dir/bin/python" -m pip install -q --no-compile --disable-pip-version-check "$base/wheels/"{shell.quote(wheel.name)} 9>&-
+"$dir/bin/python" -m pip install -q --no-compile --disable-pip-version-check \\
+    "$base/wheels/"{shell.quote(wheel.name)} 9>&-
 "$dir/bin/interlink" --version >/dev/null
 : > "$dir/complete"
 # two older releases stay for a rollback; what runs now is never among the rest

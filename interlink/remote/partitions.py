@@ -14,7 +14,7 @@ _GPU = re.compile(r"gpu(?::[A-Za-z][\w.-]*)?:(\d+)")
 
 
 def parse(lines: Iterable[str]) -> list[dict[str, Any]]:
-    """Return name, default, up, nodes, cpus (all and idle), memory (bytes of the greatest node, and of all), gpus, limit.
+    """Return name, default, up, nodes, cpus (all, idle), memory (bytes of the greatest node, of all), gpus, limit.
 
     >>> parse(["batch*|up|1-00:00:00|2|3/5/0/8|1000+|gpu:a100:4(S:0-1)", "batch*|up|1-00:00:00|1|4/0/0/4|500|(null)"])
     ... # doctest: +NORMALIZE_WHITESPACE
