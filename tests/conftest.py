@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.lab import machine, place, process, shared
 from tests.lab.controlplane import cluster as clusters
@@ -24,11 +25,38 @@ from tests.lab.sshd import Sshd
 
 _numbers = itertools.count()
 
+# How long one example takes says something about the machine, not about the code.
+settings.register_profile("interlink", deadline=None)
+settings.load_profile("interlink")
+
+# Written against parts that were not to be had in time, and not yet seen to pass: `inv test --untried` runs them.
+# Whoever has seen one pass takes it out of here.
+UNTRIED = (
+    "tests/api/test_older_settings.py",
+    "tests/deploy/test_deploy_server.py",
+    "tests/golden/",
+    "tests/kill/test_kill.py::test_a_server_of_slurm_jobs_is_killed_thirty_times",
+    "tests/kubelet/test_acceptance.py",
+    "tests/kubelet/test_backends_silent.py",
+    "tests/kubelet/test_config_formats.py",
+    "tests/kubelet/test_controllers.py",
+    "tests/kubelet/test_kubelet_killed.py",
+    "tests/kubelet/test_leases_under_load.py",
+    "tests/kubelet/test_node.py::test_capacity_follows_hosts_that_come_and_go",
+    "tests/kubelet/test_node_outages.py::test_a_new_node_is_ready_only_once_its_server_answers",
+    "tests/kubelet/test_outages_api.py",
+    "tests/kubelet/test_outages_hosts.py",
+    "tests/kubelet/test_rights.py",
+    "tests/slurm/",
+)
+
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what uses the lab, so that `-m "not lab"` can be trusted."""
+    """Mark what uses the lab, so that `-m "not lab"` can be trusted, and what has not been seen to pass."""
     for item in items:
+        if item.nodeid.startswith(UNTRIED):
+            item.add_marker(pytest.mark.untried)
         if isinstance(item, pytest.Function) and "lab_part" in item.fixturenames:
             item.add_marker(pytest.mark.lab)
 

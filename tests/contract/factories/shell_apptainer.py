@@ -16,7 +16,7 @@ from tests.contract.support import Rig
 from tests.lab.hosts import TEST_IMAGE
 
 NAME = "shell-apptainer"
-MARKS = (pytest.mark.lab,)
+MARKS = (pytest.mark.lab, pytest.mark.untried)
 FEATURES = shell_local.FEATURES | {"images", "mounts"}
 
 
