@@ -55,7 +55,7 @@ def test_one_main_ends_early(rig: Rig) -> None:
 
 
 def test_one_main_fails_and_one_runs_on(rig: Rig) -> None:
-    with rig.run(Box("exit 3", code=3), Box("sleep 1", name="other", run=0.4)) as run:
+    with rig.run(Box("exit 3", code=3), Box("sleep 12", name="other", run=4)) as run:
         status = run.until(
             lambda s: isinstance(container(s, "main").state, Terminated) and runs(container(s, "other")), "one failed"
         )
