@@ -19,7 +19,7 @@ PACKAGES: dict[str, dict[str, str]] = {
     "sshd": {"sshd": "openssh-server", "ssh": "openssh-client", "ssh-keygen": "openssh-client", "tini": "tini"},
     "images": {"/bin/busybox": "busybox-static", "catatonit": "catatonit"},
     "registry": {"docker-registry": "docker-registry"},
-    "docker": {"dockerd": "docker.io", "containerd": "containerd"},
+    "docker": {"dockerd": "docker.io", "containerd": "containerd", "docker-compose": "docker-compose"},
     "podman": {"podman": "podman", "/usr/lib/podman/netavark": "netavark", "runc": "runc"},
     "postgres": {"/usr/lib/postgresql": "postgresql"},
     "kubernetes": {"etcd": "etcd-server"},
