@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -53,14 +54,35 @@ UNTRIED = (
 )
 
 
+# The broad and quick ones first: the sooner a mistake is seen, and the less is left out when time is short.
+FIRST = ("unit", "run", "docker", "ssh", "kubelet", "hosts", "engines", "api", "deploy", "contract")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--until", type=float, help="begin no test after this time (seconds since 1970)")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    until: float | None = item.config.getoption("until")
+    if until is not None and time.time() > until:
+        pytest.skip("no time left on this machine")
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark what uses the lab, so that `-m "not lab"` can be trusted, and what has not been seen to pass."""
+    items.sort(key=_turn)
     for item in items:
         if item.nodeid.startswith(UNTRIED):
             item.add_marker(pytest.mark.untried)
         if isinstance(item, pytest.Function) and "lab_part" in item.fixturenames:
             item.add_marker(pytest.mark.lab)
+
+
+def _turn(item: pytest.Item) -> int:
+    directory = item.nodeid.split("/")[1]
+    return FIRST.index(directory) if directory in FIRST else len(FIRST)
 
 
 @pytest.fixture(autouse=True, scope="session")

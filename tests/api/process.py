@@ -25,7 +25,7 @@ from interlink.config.settings import Settings
 from interlink.errors import InterlinkError
 from tests.api.fakes import Composition
 
-DEADLINE = 20.0  # seconds, for what takes one or two
+DEADLINE = 120.0  # seconds, for what takes one or two on an idle machine
 
 
 @contextlib.contextmanager

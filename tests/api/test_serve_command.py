@@ -54,7 +54,7 @@ def inventory(tmp_path: Path, *names: str) -> Path:
 
 
 def run(tmp_path: Path, *argv: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([*INTERLINK, *argv], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run([*INTERLINK, *argv], cwd=tmp_path, capture_output=True, text=True, timeout=240, check=False)
 
 
 def request(uid: str, **plan: str) -> PodRequest:

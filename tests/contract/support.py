@@ -15,7 +15,7 @@ from interlink.model.pod import Pod, PodRef, PodRequest
 from interlink.model.status import ContainerStatus, PodStatus, Running, Terminated
 from interlink.remote.connection import Connection, Result, Stream
 
-DEADLINE = 90.0  # seconds: for what takes a second or two on an idle machine
+DEADLINE = 240.0  # seconds: for what takes a second or two on an idle machine
 
 FEATURES = frozenset(
     {
@@ -90,7 +90,7 @@ class LossyConnection:
         """Lose the next script that carries `uid`: `before` it is run, or `after`."""
         self._losses.append((uid.encode(), when))
 
-    def run(self, script: str, *, stdin: bytes = b"", timeout: float = 60.0, limit: int = 64 << 20) -> Result:
+    def run(self, script: str, *, stdin: bytes = b"", timeout: float = 240.0, limit: int = 64 << 20) -> Result:
         loss = next((loss for loss in self._losses if loss[0] in script.encode() + stdin), None)
         if loss is not None:
             self._losses.remove(loss)
@@ -99,7 +99,7 @@ class LossyConnection:
             raise errors.ConnectionLost("lost by the test")
         return self._inner.run(script, stdin=stdin, timeout=timeout, limit=limit)
 
-    def stream(self, script: str, *, timeout: float = 30.0) -> Stream:
+    def stream(self, script: str, *, timeout: float = 120.0) -> Stream:
         return self._inner.stream(script, timeout=timeout)
 
     def close(self) -> None:

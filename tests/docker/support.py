@@ -31,13 +31,13 @@ class CountingConnection:
     def name(self) -> str:
         return self.inner.name
 
-    def run(self, script: str, *, stdin: bytes = b"", timeout: float = 60.0, limit: int = 64 << 20) -> Result:
+    def run(self, script: str, *, stdin: bytes = b"", timeout: float = 240.0, limit: int = 64 << 20) -> Result:
         with self._lock:
             self.commands += 1
             cut, self.cut_after = self.cut_after, None
         return self.inner.run(script, stdin=stdin, timeout=cut or timeout, limit=limit)
 
-    def stream(self, script: str, *, timeout: float = 30.0) -> Stream:
+    def stream(self, script: str, *, timeout: float = 120.0) -> Stream:
         with self._lock:
             self.commands += 1
         return self.inner.stream(script, timeout=timeout)

@@ -36,10 +36,10 @@ class OtherShell:
         path = f'PATH={shell.quote(str(self.directory))}:"$PATH"; export PATH; '
         return path + shell.join(["exec", str(self.directory / "sh"), "-c", script])
 
-    def run(self, script: str, *, stdin: bytes = b"", timeout: float = 60.0, limit: int = 64 << 20) -> Result:
+    def run(self, script: str, *, stdin: bytes = b"", timeout: float = 240.0, limit: int = 64 << 20) -> Result:
         return self.inner.run(self._wrapped(script), stdin=stdin, timeout=timeout, limit=limit)
 
-    def stream(self, script: str, *, timeout: float = 30.0) -> Stream:
+    def stream(self, script: str, *, timeout: float = 120.0) -> Stream:
         return self.inner.stream(self._wrapped(script), timeout=timeout)
 
     def close(self) -> None:

@@ -134,7 +134,7 @@ def shell(*commands: str) -> Sequence[str]:
     return ["sh", "-c", "; ".join(commands)]
 
 
-def until(look: Callable[[], Any], what: str, seconds: float = 60) -> Any:
+def until(look: Callable[[], Any], what: str, seconds: float = 240) -> Any:
     end = time.monotonic() + seconds
     while not (found := look()):
         assert time.monotonic() < end, f"not within {seconds:g} s: {what}"

@@ -18,7 +18,7 @@ from tests.kill.server import Server
 from tests.lab.controlplane.cluster import Cluster
 
 ROOT = Path(__file__).parents[2]
-DEADLINE = 120.0
+DEADLINE = 300.0
 LEASES = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases"
 Json = dict[str, Any]
 

@@ -47,7 +47,7 @@ async def beside(work: Coroutine[Any, Any, Any]) -> AsyncIterator[None]:
             await task
 
 
-async def until(condition: Callable[[], object], seconds: float = 60) -> None:
+async def until(condition: Callable[[], object], seconds: float = 240) -> None:
     """Wait for a condition of this process; AssertionError after `seconds`."""
     loop = asyncio.get_running_loop()
     deadline = loop.time() + seconds

@@ -31,7 +31,7 @@ from tests.lab.process import clean_environment, wait_until
 T = TypeVar("T")
 Json = dict[str, Any]
 ORIGIN = "test-cluster"
-DEADLINE = 60.0
+DEADLINE = 240.0
 
 
 class Loop:

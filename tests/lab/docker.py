@@ -107,7 +107,7 @@ class Dockerd:
         if not self.socket.exists():
             return False
         try:
-            self.engine.run("version", timeout=5)
+            self.engine.run("version", timeout=30)
         except (process.LabError, subprocess.TimeoutExpired):
             return False
         return True

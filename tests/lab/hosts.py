@@ -23,7 +23,7 @@ class Engine:
     env: Mapping[str, str]  # what that command and a local Connection need in their environment
     socket: Path | None = None  # docker's
 
-    def run(self, *arguments: str, stdin: bytes = b"", timeout: float = 60) -> str:
+    def run(self, *arguments: str, stdin: bytes = b"", timeout: float = 240) -> str:
         """Run the engine's CLI and return its output; LabError with its message if it fails."""
         argv = [*self.command, *arguments]
         env = {**process.clean_environment(), **self.env}
@@ -86,7 +86,7 @@ class SshHost:
         login = ["-i", str(self.key), "-p", str(self.port), f"{self.user}@{self.address}"]
         return ["ssh", "-F", "none", *pairs, *login, *command]
 
-    def run(self, *command: str, timeout: float = 60) -> subprocess.CompletedProcess[str]:
+    def run(self, *command: str, timeout: float = 240) -> subprocess.CompletedProcess[str]:
         """Run a command there by OpenSSH's client, whatever its exit code; sshd joins the words by spaces."""
         return subprocess.run(
             self.ssh(*command), capture_output=True, text=True, check=False, timeout=timeout, stdin=subprocess.DEVNULL

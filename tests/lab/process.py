@@ -173,7 +173,7 @@ class Daemon:
             raise LabError(f"{self.name} ended at once: {self.tail()}")
         self.pid_file.write_text(f"{stat.pid} {stat.started}\n")
 
-    def wait_ready(self, condition: Callable[[], object], timeout: float = 30) -> None:
+    def wait_ready(self, condition: Callable[[], object], timeout: float = 180) -> None:
         """Wait for `condition`; LabError at once if the daemon dies before, with the end of its log."""
 
         def ready_or_dead() -> object:
@@ -187,7 +187,7 @@ class Daemon:
         if stat := self.stat():
             send([stat], number)
 
-    def stop(self, grace: float = 20) -> None:
+    def stop(self, grace: float = 60) -> None:
         """SIGTERM (also to one that is stopped), and SIGKILL after `grace` seconds."""
         stat = self.stat()
         if stat:

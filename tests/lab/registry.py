@@ -103,7 +103,7 @@ class Registry:
         if self._send("HEAD", f"/v2/{repository}/blobs/{images.digest(blob)}", accept=404) == 200:
             return
         request = self._request("POST", f"/v2/{repository}/blobs/uploads/", b"")
-        with urllib.request.urlopen(request, timeout=30) as answer:
+        with urllib.request.urlopen(request, timeout=120) as answer:
             location = answer.headers["Location"].removeprefix(f"http://{self.address}")
         joint = "&" if "?" in location else "?"
         self._send("PUT", f"{location}{joint}digest={images.digest(blob)}", blob)
@@ -118,7 +118,7 @@ class Registry:
 
     def _send(self, method: str, path: str, body: bytes | None = None, kind: str = "", accept: int = 0) -> int:
         try:
-            with urllib.request.urlopen(self._request(method, path, body, kind), timeout=30) as answer:
+            with urllib.request.urlopen(self._request(method, path, body, kind), timeout=120) as answer:
                 return int(answer.status)
         except urllib.error.HTTPError as error:
             with error:

@@ -62,7 +62,7 @@ def make_key(path: Path, comment: str = "lab") -> Path:
 
 def _run(*argv: str) -> None:
     argv = (process.find(argv[0]), *argv[1:])
-    done = subprocess.run(argv, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL, timeout=60)
+    done = subprocess.run(argv, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL, timeout=240)
     if done.returncode:
         raise process.LabError(f"{' '.join(argv)}: {done.stderr.strip()}")
 

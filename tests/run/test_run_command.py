@@ -227,7 +227,7 @@ def test_an_image_that_is_not_there_ends_with_2(on_docker: Cli, tmp_path: Path) 
     assert on_docker("pods.list").count("\n") == 1
 
 
-def wait_for(true: Callable[[], Any], seconds: float = 60) -> None:
+def wait_for(true: Callable[[], Any], seconds: float = 240) -> None:
     end = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < end, "not in time"

@@ -20,7 +20,7 @@ from interlink.model.pod import Pod, PodRequest
 from interlink.model.status import PodStatus
 
 SHELLS = {"dash": ["dash"], "bash": ["bash"], "bash --posix": ["bash", "--posix"], "busybox": ["busybox", "sh"]}
-DEADLINE = 60.0
+DEADLINE = 240.0
 
 
 def box(script: str, name: str = "main", **more: Any) -> dict[str, Any]:

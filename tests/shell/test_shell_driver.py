@@ -24,7 +24,7 @@ from interlink.remote.local import LocalConnection
 from tests.shell.hosts import box, request
 from tests.shell.test_supervisor import marked
 
-DEADLINE = 60.0
+DEADLINE = 240.0
 
 
 class Counting:
@@ -34,11 +34,11 @@ class Counting:
         self._inner, self.name = inner, inner.name
         self.runs = self.streams = 0
 
-    def run(self, script: str, *, stdin: bytes = b"", timeout: float = 60.0, limit: int = 64 << 20) -> Result:
+    def run(self, script: str, *, stdin: bytes = b"", timeout: float = 240.0, limit: int = 64 << 20) -> Result:
         self.runs += 1
         return self._inner.run(script, stdin=stdin, timeout=timeout, limit=limit)
 
-    def stream(self, script: str, *, timeout: float = 30.0) -> Stream:
+    def stream(self, script: str, *, timeout: float = 120.0) -> Stream:
         self.streams += 1
         return self._inner.stream(script, timeout=timeout)
 

@@ -101,7 +101,7 @@ class Cluster:
         answer = self.create(path, {"spec": {"expirationSeconds": seconds}})
         return str(answer["status"]["token"])
 
-    def kubectl(self, *args: str, stdin: str | None = None, timeout: float = 120) -> str:
+    def kubectl(self, *args: str, stdin: str | None = None, timeout: float = 240) -> str:
         """Run kubectl as administrator and return what it printed; LabError if it fails."""
         done = self.run_kubectl(*args, stdin=stdin, timeout=timeout)
         if done.returncode:
@@ -109,7 +109,7 @@ class Cluster:
         return done.stdout
 
     def run_kubectl(
-        self, *args: str, stdin: str | None = None, timeout: float = 120
+        self, *args: str, stdin: str | None = None, timeout: float = 240
     ) -> subprocess.CompletedProcess[str]:
         """Run kubectl, whatever comes of it."""
         return subprocess.run(
@@ -164,7 +164,7 @@ class Cluster:
             raise
         return True
 
-    def wait_for(self, path: str, accepted: Callable[[Json], object], timeout: float = 60) -> Json:
+    def wait_for(self, path: str, accepted: Callable[[Json], object], timeout: float = 240) -> Json:
         """GET until `accepted(object)` is true, and return the object; LabError with the last one otherwise."""
         deadline = time.monotonic() + timeout
         while True:
@@ -180,7 +180,7 @@ class Cluster:
                 raise process.LabError(f"{path} after {timeout:g} s: {json.dumps(found)[:4000]}")
             time.sleep(0.05)
 
-    def wait_gone(self, path: str, timeout: float = 60) -> None:
+    def wait_gone(self, path: str, timeout: float = 240) -> None:
         """Wait until the server says 404."""
         process.wait_until(lambda: not self.exists(path), timeout, f"{path} to be gone")
 
@@ -207,7 +207,7 @@ class Cluster:
     def _pool(self) -> urllib3.PoolManager:
         pair = self.admin_client
         return urllib3.PoolManager(
-            ca_certs=str(self.ca), cert_file=str(pair.certificate), key_file=str(pair.key), timeout=30, retries=False
+            ca_certs=str(self.ca), cert_file=str(pair.certificate), key_file=str(pair.key), timeout=120, retries=False
         )
 
     def _request(self, method: str, path: str, body: object = None, kind: str = "application/json") -> Json:

@@ -225,7 +225,7 @@ class ControlPlane:
 
     def _etcd(self, call: str, body: dict[str, object]) -> dict[str, dict[str, str]]:
         request = urllib.request.Request(f"{self.etcd_url}/v3/{call}", json.dumps(body).encode())
-        with urllib.request.urlopen(request, timeout=30) as answer:
+        with urllib.request.urlopen(request, timeout=120) as answer:
             result: dict[str, dict[str, str]] = json.load(answer)
         return result
 

@@ -177,7 +177,7 @@ class Cluster:
             return False
         return sorted(line for line in lines if line.split()[1] in ("idle", "mix", "alloc")) == sorted(lines)
 
-    def run(self, *argv: str, timeout: float = 60) -> str:
+    def run(self, *argv: str, timeout: float = 240) -> str:
         """Run a Slurm client as root, with the controller's own munge; LabError with its message if it fails."""
         env = {**process.clean_environment(), "SLURM_CONF": str(self.conf)}
         done = subprocess.run(

@@ -20,7 +20,7 @@ def submit(host: SshHost, script: str, *flags: str) -> int:
     return int(done.stdout)
 
 
-def ends(cluster: Cluster, job: int, state: str, timeout: float = 120) -> None:
+def ends(cluster: Cluster, job: int, state: str, timeout: float = 240) -> None:
     """Wait for a job's state in the record of ended jobs."""
     process.wait_until(
         lambda: [one.state for one in cluster.history() if one.id == job][-1:] == [state], timeout, f"{job} {state}"
