@@ -41,14 +41,16 @@ _CURES = {
 
 def gather(host: Host, connection: Connection, *, timeout: float = TIMEOUT) -> HostFacts:
     """Ask a host, in one remote command; raises what `Connection.run` raises, and CommandFailed."""
+    sent = datetime.now(timezone.utc)
     result = connection.run(script(host), timeout=timeout)
+    received = datetime.now(timezone.utc)
     if result.code or "\tcomplete\tyes" not in result.text:
         raise CommandFailed(
             f"host {host.name}: its facts could not be gathered: {result.error_text or 'no answer'}",
             code=result.code,
             stderr=result.error_text,
         )
-    return parse(result.text, host, datetime.now(timezone.utc), certificate_end(host))
+    return parse(result.text, host, (sent, received), certificate_end(host))
 
 
 def certificate_end(host: Host) -> datetime | None:
@@ -63,8 +65,10 @@ def script(host: Host) -> str:
     return settings + resources.files(__package__).joinpath("facts.sh").read_text("utf-8")
 
 
-def parse(output: str, host: Host, now: datetime, certificate: datetime | None = None) -> HostFacts:
-    """Read the answer of `script`, received at `now`; what is missing or odd in it is left out."""
+def parse(
+    output: str, host: Host, between: tuple[datetime, datetime], certificate: datetime | None = None
+) -> HostFacts:
+    """Read the answer of `script`, sent and received at `between`; what is missing or odd in it is left out."""
     lines = _lines(output)
     engines = {name: _engine(lines, name) for name in _ENGINES}
     engine = _chosen(host, engines)
@@ -78,7 +82,7 @@ def parse(output: str, host: Host, now: datetime, certificate: datetime | None =
         "engines": engines,
         "gpus": found,
         "slurm": _slurm(lines),
-        "clock_skew": _skew(lines, now),
+        "clock_skew": _skew(lines, between),
         "certificate_expires": certificate.isoformat() if certificate else None,
     }
     machine = _one(lines, "arch")
@@ -192,8 +196,14 @@ def _slurm(lines: Lines) -> dict[str, Any]:
     return found | ({"error": error} if error else {"partitions": rows})
 
 
-def _skew(lines: Lines, now: datetime) -> int | None:
-    """Return by how many whole seconds the host's clock is ahead; None while it is within two."""
+def _skew(lines: Lines, between: tuple[datetime, datetime]) -> int | None:
+    """Return by how many whole seconds at least the host's clock is ahead; None while it is within two.
+
+    The host looked at its clock at some moment between the two: a slow answer is no wrong clock.
+    """
     clock = _number(_one(lines, "time"))
-    ahead = 0 if clock is None else round(clock - now.timestamp())
+    if clock is None:
+        return None
+    sent, received = (moment.timestamp() for moment in between)
+    ahead = round(clock - min(max(clock, sent), received))
     return ahead if abs(ahead) > 2 else None

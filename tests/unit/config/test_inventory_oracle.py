@@ -180,7 +180,7 @@ def ours(found: Inventory) -> tuple[dict[str, Any], dict[str, Any]]:
     return {n: g for n, g in groups.items() if g[0] or g[1]}, hosts
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=25)
 @given(sources)
 def test_generated_inventories(ask: Ask, contents: list[tuple[Any, Any, Any]]) -> None:
     with written(contents) as files:
@@ -207,13 +207,13 @@ def compare_limit(ask: Ask, content: Any, limit: str) -> None:
         assert found == (set() if answer is None else set(theirs(answer)[1]))
 
 
-@settings(deadline=None, max_examples=30)
+@settings(deadline=None, max_examples=12)
 @given(inventories, st.sampled_from(LIMITS))
 def test_limits(ask: Ask, content: Any, limit: str) -> None:
     compare_limit(ask, content, limit)
 
 
-@settings(deadline=None, max_examples=25)
+@settings(deadline=None, max_examples=12)
 @given(sections("all", 1), st.sampled_from(POSITIONS))
 def test_limits_by_position(ask: Ask, content: Any, limit: str) -> None:
     """Of flat groups alone: in deeper trees Ansible's order is that of a set, which nobody can predict."""

@@ -20,9 +20,13 @@ from interlink.model.pod import Pod, PodRef, PodRequest
 from interlink.model.status import PodStatus
 from interlink.watch import Intervals
 
-DEADLINE = 20.0  # seconds, for what takes a fraction of one
+DEADLINE = 120.0  # seconds, for what takes a fraction of one
 QUICK = Settings(
-    backoff=0.01, backoff_max=0.1, tick=0.05, intervals=Intervals(backoff=0.01, backoff_max=0.05, recheck=0.05)
+    launch_wait=20.0,  # a slow machine's create is no reason to answer without the native id
+    backoff=0.01,
+    backoff_max=0.1,
+    tick=0.05,
+    intervals=Intervals(backoff=0.01, backoff_max=0.05, recheck=0.05),
 )
 T = TypeVar("T")
 

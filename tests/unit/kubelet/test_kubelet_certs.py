@@ -85,7 +85,7 @@ async def shown(server: KubeletServer) -> x509.Certificate:
     return x509.load_der_x509_certificate(der)
 
 
-async def until(condition: Any, seconds: float = 20) -> None:
+async def until(condition: Any, seconds: float = 120) -> None:
     loop = asyncio.get_running_loop()
     end = loop.time() + seconds
     while not await condition():

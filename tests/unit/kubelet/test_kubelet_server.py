@@ -256,7 +256,7 @@ def test_what_it_says_of_itself(tmp_path: Path) -> None:
     run(main())
 
 
-async def until(condition: Any, seconds: float = 10) -> None:
+async def until(condition: Any, seconds: float = 120) -> None:
     loop = asyncio.get_running_loop()
     end = loop.time() + seconds
     while not condition():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -31,20 +32,20 @@ def case(now: Json | None, last: Json | None = None, **entry: Any) -> Case:
 @pytest.mark.parametrize(
     ("seen", "wanted"),
     [
-        (case(pod()), 45),
-        (case(pod(grace=20, due=20)), 20),
-        (case(pod(grace=20, due=-1)), 20),
-        (case(pod(grace=20, due=-2 - ESCALATE_SECONDS)), 0),
-        (case(None, pod(grace=20, due=20)), 20),
-        (case(None, pod(grace=0, due=0)), 1),
-        (case(None, pod()), 1),
-        (case(None), 30),
-        (case(None, asked_grace=5), 5),
+        (lambda: case(pod()), 45),
+        (lambda: case(pod(grace=20, due=20)), 20),
+        (lambda: case(pod(grace=20, due=-1)), 20),
+        (lambda: case(pod(grace=20, due=-2 - ESCALATE_SECONDS)), 0),
+        (lambda: case(None, pod(grace=20, due=20)), 20),
+        (lambda: case(None, pod(grace=0, due=0)), 1),
+        (lambda: case(None, pod()), 1),
+        (lambda: case(None), 30),
+        (lambda: case(None, asked_grace=5), 5),
     ],
 )
-def test_the_grace_period(seen: Case, wanted: int) -> None:
+def test_the_grace_period(seen: Callable[[], Case], wanted: int) -> None:
     """Over its time by a quarter of a minute: none any more. Removed by force: a second."""
-    assert seen.grace == wanted
+    assert seen().grace == wanted
 
 
 def test_a_deadline_counts_from_when_a_kubelet_took_the_pod_up() -> None:

@@ -26,11 +26,11 @@ def answer(**values: str | list[str]) -> str:
 
 
 def parse(host: Host | None = None, **values: str | list[str]) -> facts.HostFacts:
-    return facts.parse(answer(**values), host or Host("h"), NOW)
+    return facts.parse(answer(**values), host or Host("h"), (NOW, NOW))
 
 
 def test_nothing_known_is_no_error() -> None:
-    found = facts.parse("Welcome to the cluster!\nfact\nfact\tx\n", Host("h"), NOW)
+    found = facts.parse("Welcome to the cluster!\nfact\nfact\tx\n", Host("h"), (NOW, NOW))
     assert (found.cpus, found.memory, found.arch, found.gpus, found.address, found.engine) == (
         None,
         None,
@@ -156,9 +156,16 @@ def test_a_clock_that_goes_wrong_is_shown() -> None:
     assert "clock_skew" not in parse(time=str(seconds + 2)).raw
 
 
+def test_a_slow_answer_is_no_wrong_clock() -> None:
+    slow = (NOW, NOW + timedelta(seconds=20))
+    for late, skew in ((0, None), (20, None), (-3, -3), (30, 10)):
+        text = answer(time=str(int(NOW.timestamp()) + late))
+        assert facts.parse(text, Host("h"), slow).raw.get("clock_skew") == skew
+
+
 def test_the_end_of_a_certificate_is_shown() -> None:
     end = NOW + timedelta(hours=1)
-    assert facts.parse("", Host("h"), NOW, end).raw["certificate_expires"] == "2026-01-02T04:04:05+00:00"
+    assert facts.parse("", Host("h"), (NOW, NOW), end).raw["certificate_expires"] == "2026-01-02T04:04:05+00:00"
 
 
 class Machine:
@@ -184,6 +191,7 @@ class Machine:
         host = Host("h", vars=variables)
         text = facts.script(host).replace("il_patience=5", "il_patience=1")
         assert "il_patience=1" in text
+        sent = datetime.now(timezone.utc)
         done = subprocess.run(
             self.shell,
             input=text,
@@ -195,7 +203,7 @@ class Machine:
         )
         assert done.stderr == ""
         assert "fact\tcomplete\tyes" in done.stdout
-        return facts.parse(done.stdout, host, datetime.now(timezone.utc))
+        return facts.parse(done.stdout, host, (sent, datetime.now(timezone.utc)))
 
 
 @pytest.fixture(

@@ -46,7 +46,7 @@ def marked(mark: str) -> list[str]:
 
 
 def gone(mark: str) -> bool:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while marked(mark) and time.monotonic() < deadline:
         time.sleep(0.05)
     return not marked(mark)

@@ -173,7 +173,7 @@ def test_hook_runs_once_for_a_plain_key(tmp_path: Path) -> None:
 
 
 def until(look: Callable[[], object]) -> None:
-    end = time.monotonic() + 30
+    end = time.monotonic() + 120
     while not look() and time.monotonic() < end:
         time.sleep(0.01)
 

@@ -17,7 +17,7 @@ from interlink.model.driver import HostFacts, Later, Listing
 from interlink.model.status import PodStatus
 from interlink.watch import Absences, Inbox, Intervals, Watcher
 
-DEADLINE = 20.0  # seconds, for what takes a fraction of one
+DEADLINE = 120.0  # seconds, for what takes a fraction of one
 FAST = Intervals(backoff=0.01, backoff_max=0.02, silence=DEADLINE)
 
 
