@@ -98,6 +98,7 @@ class Dispatcher:
     def start(self) -> None:
         """Load the ledger, take the hosts' leases, and resume whatever is unfinished."""
         self._housekeeper.load()
+        self._housekeeper.tick()
         self._housekeeper.start()
 
     def close(self) -> None:

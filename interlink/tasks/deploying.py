@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from invoke.context import Context
 
-from interlink import compose
 from interlink.config import settings as config
 from interlink.deploy import hosts, kubelet, server, smoke, wheel
 from interlink.deploy.steps import Outcome, Plan
@@ -110,6 +109,8 @@ def deploy(
 def _prepared(run: Run, site: Site, care: Care) -> list[Outcome]:
     if care.trust:
         config.private_directory(site.settings.state_dir)
+    from interlink import compose  # slow to import, and other commands do without
+
     with site.pool() as pool:
         asked = hosts.Wishes(
             driver=compose.Maker(pool, smoke.SERVER_ID).driver,

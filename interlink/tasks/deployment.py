@@ -16,7 +16,7 @@ from interlink.deploy.steps import Outcome, Plan
 from interlink.errors import ConfigError
 from interlink.model.host import Host, Inventory, servers
 from interlink.remote.pool import Pool
-from interlink.tasks import board, reaching
+from interlink.tasks import reaching
 
 HELP = {
     "inventory": reaching.HELP["inventory"],
@@ -40,6 +40,8 @@ class Run:
     def carry_out(self, plans: Sequence[Plan]) -> list[Outcome]:
         """Carry plans out before the user's eyes."""
         options = execution.Options(forks=self.forks, dry_run=self.dry_run)
+        from interlink.tasks import board  # other commands do without its libraries
+
         with board.watching([plan.target for plan in plans], diff=self.diff, quiet=self.json) as observer:
             return execution.execute(plans, options, observer)
 

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from types import FrameType
 
-from interlink import compose
 from interlink.client import Client
 from interlink.config import settings as config
 from interlink.errors import InputError
@@ -33,6 +32,8 @@ def composition(
         with closing(Client(server, token_file=settings.token_file)) as client:
             yield client
         return
+    from interlink import compose  # what talks to a server does without the ledger's and SSH's libraries
+
     role = compose.Role(compose.RUN.name, scope=compose.RUN.scope, strict=strict)
     with compose.dispatcher(settings, role, limit=limit) as dispatcher:
         yield dispatcher

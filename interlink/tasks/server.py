@@ -5,22 +5,15 @@ from __future__ import annotations
 import json as jsons
 import logging
 import os
-import sys
-from collections.abc import Callable
-from contextlib import AbstractContextManager, closing
-from functools import partial
+from contextlib import closing
 
 from invoke.context import Context
 from invoke.exceptions import Exit
 
-from interlink import compose
-from interlink.api import serve as api
-from interlink.api.app import Limits
 from interlink.client import Client
 from interlink.config import older
 from interlink.config import settings as config
 from interlink.errors import InputError
-from interlink.model.driver import Driver
 from interlink.tasks import reaching
 from interlink.tasks.command import command
 
@@ -64,7 +57,9 @@ def serve(
         "threads": threads or None,
     }
     _log(verbose=verbose)
-    _serve(config.load(flags, server=True), compose.SERVER, limit)
+    from interlink.tasks import serving  # the other commands do without its libraries
+
+    serving.serve(config.load(flags, server=True), serving.SERVER, limit)
 
 
 @command(
@@ -99,8 +94,9 @@ def sidecar(
         "token_file": token_file,
         "threads": threads or None,
     }
-    role = compose.Role(f"sidecar-{driver}", driver=driver)
-    _serve(config.load(flags), role, limit)
+    from interlink.tasks import serving
+
+    serving.serve(config.load(flags), serving.sidecar(driver), limit)
 
 
 @command(
@@ -115,30 +111,6 @@ def ready(_: Context, server: str = "", token_file: str = "") -> None:
     print(jsons.dumps(state, indent=2))
     if not state.get("ok"):
         raise Exit(code=1)
-
-
-def _serve(settings: config.Settings, role: compose.Role, limit: str) -> None:
-    if settings.token_file:
-        config.read_secret(settings.token_file, "token file")
-    make: Callable[[], AbstractContextManager[Driver]]
-    if settings.sidecar and not role.driver:
-        make = partial(compose.forwarder, settings.sidecar)
-        print(f"interlink: pods are passed on to the plugin at {settings.sidecar}", file=sys.stderr)
-    else:
-        compose.read_inventory(
-            settings, limit=limit, driver=role.driver
-        )  # its mistakes are told before anything starts
-        make = partial(compose.dispatcher, settings, role, limit=limit)
-    service = api.Service(
-        make=make,
-        listen=settings.listen,
-        role="sidecar" if role.driver else "server",
-        threads=settings.threads,
-        token_file=settings.token_file,
-        limits=Limits(body=settings.body_limit, streams=min(settings.streams, max(1, settings.threads * 3 // 4))),
-    )
-    if code := api.serve(service):
-        raise Exit(code=code)
 
 
 def _log(*, verbose: bool) -> None:

@@ -222,7 +222,7 @@ def test_what_does_not_start_ends_with_2_after_the_wait(on_host: Callable[..., C
 def test_an_image_that_is_not_there_ends_with_2(on_docker: Cli, tmp_path: Path) -> None:
     broken = pod("p", "true")
     broken["spec"]["containers"][0]["image"] = "nowhere.invalid/none:1"
-    on_docker("run", written(tmp_path / "p.json", broken), "--wait-start", "8", code=2)
+    on_docker("run", written(tmp_path / "p.json", broken), "--wait-start", "30", code=2)
     assert "ErrImagePull" in on_docker.err
     assert on_docker("pods.list").count("\n") == 1
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -25,7 +24,9 @@ class ContainerLog:
     prefix: str
     write: Write
     _attempts: int = 0  # how many have begun, by what was observed
-    _ended: bool = False
+    _ended: bool = False  # there will be no further attempt
+    _closed: bool = False
+    _trouble: str = ""  # why the last attempt's log is not whole
     _stream: LogStream | None = None
     _thread: threading.Thread | None = None
     _wake: threading.Condition = field(default_factory=threading.Condition)
@@ -40,20 +41,26 @@ class ContainerLog:
             self._thread = threading.Thread(target=self._follow, name=f"log {self.prefix}", daemon=True)
             self._thread.start()
 
-    def finish(self, timeout: float) -> None:
-        """Say that the pod has ended; wait at most `timeout` seconds for the rest of the log, then let go."""
+    def finish(self, timeout: float) -> str:
+        """Say that the pod has ended; wait at most `timeout` seconds for the rest of the log, then let go.
+
+        Returns why the log is not whole, "" if it is.
+        """
         with self._wake:
             self._ended = True
             self._wake.notify_all()
-        if self._thread:
-            self._thread.join(timeout)
-            self.close()
-            self._thread.join(5)
+        if not self._thread:
+            return ""
+        self._thread.join(timeout)
+        late = self._thread.is_alive()
+        self.close()
+        self._thread.join(5)
+        return self._trouble or (f"it was not all there after {timeout:g} s" if late else "")
 
     def close(self) -> None:
         """Stop following at once."""
         with self._wake:
-            self._ended = True
+            self._ended = self._closed = True
             stream = self._stream
             self._wake.notify_all()
         if stream:
@@ -84,20 +91,26 @@ class ContainerLog:
                     skip = max(0, skip - len(chunk))
                     seen += len(fresh)
                     lines.feed(fresh)
+                self._trouble = ""
                 break
-            except (errors.NotFound, errors.InvalidPod):
+            except (errors.NotFound, errors.InvalidPod) as error:
+                self._trouble = str(error)
                 break
-            except errors.InterlinkError:
-                with self._wake:
-                    if self._ended:
-                        break
-                time.sleep(0.5)
+            except errors.InterlinkError as error:
+                self._trouble = str(error)
+                if self._pause():
+                    break
             finally:
                 with self._wake:
                     current, self._stream = self._stream, None
                 if current:
                     current.close()
         lines.end()
+
+    def _pause(self) -> bool:
+        """Wait a moment before the next try; say whether nobody wants it any more."""
+        with self._wake:
+            return self._wake.wait_for(lambda: self._closed, 0.5)
 
 
 @dataclass

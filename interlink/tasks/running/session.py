@@ -16,6 +16,7 @@ from interlink.tasks.running import outcome
 from interlink.tasks.running.logs import ContainerLog, Write
 
 _SETTLING = 3.0  # seconds: hosts are being contacted, nothing is to be said of that yet
+_LOG_SECONDS = 120.0  # after a pod's end, for the rest of a log
 Tell = Callable[[str], None]
 
 
@@ -129,7 +130,8 @@ class Session:
                 return stuck
         for pod in self.pods.values():
             for log in pod.logs.values():
-                log.finish(timeout=30)
+                if missing := log.finish(timeout=_LOG_SECONDS):
+                    self.tell(f"{log.prefix}: its log is not complete: {missing}")
             if pod.record and pod.done:
                 self.tell(pod.label + outcome.ending(pod.record.status))
         if self.options.detach:

@@ -19,7 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from interlink.errors import ConfigError, Unavailable
-from interlink.ledger import Ledger, PodRow
+from interlink.ledger import Ledger, PodRow, engine, upgrade
 from interlink.ledger.codec import dump_status, load_status
 from interlink.ledger.tables import metadata
 from interlink.model.pod import Pod
@@ -89,6 +89,10 @@ def ended(uid: str = "u1", code: int = 0) -> PodStatus:
 def only(ledger: Ledger) -> PodRow:
     (found,) = ledger.rows()
     return found
+
+
+def test_the_schema_is_that_of_the_last_step() -> None:
+    assert upgrade.head() == engine.SCHEMA
 
 
 def test_an_accepted_pod_is_read_back_as_it_was(ledger: Ledger) -> None:

@@ -68,7 +68,7 @@ def test_mistakes_end_with_two_and_one_line() -> None:
             [sys.executable, "-c", "from interlink.cli import main; main()", "kubelet", *argv],
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=240,
             check=False,
         )
         assert done.returncode == 2, done
@@ -76,7 +76,8 @@ def test_mistakes_end_with_two_and_one_line() -> None:
         assert done.stderr.startswith("interlink: ")
 
 
-def test_the_other_commands_do_without_the_kubelets_libraries() -> None:
-    script = "import sys, interlink.cli; print([m for m in ('aiohttp', 'kubernetes') if m in sys.modules])"
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
+def test_a_command_imports_what_it_needs_alone() -> None:
+    slow = ("aiohttp", "kubernetes", "sqlalchemy", "alembic", "falcon", "gunicorn")
+    script = f"import sys, interlink.cli; print([m for m in {slow} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=240, check=True)
     assert done.stdout == "[]\n"
