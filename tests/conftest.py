@@ -55,7 +55,9 @@ UNTRIED = (
 
 
 # The broad and quick ones first: the sooner a mistake is seen, and the less is left out when time is short.
-FIRST = ("unit", "run", "docker", "ssh", "kubelet", "hosts", "engines", "api", "deploy", "contract")
+FIRST = ("unit", "run", "ssh", "docker", "hosts", "engines", "api", "deploy", "contract", "kubelet")
+# These keep a machine busy for minutes: the others go before, and have it to themselves.
+LAST = ("tests/bench/", "tests/docker/test_docker_many.py", "tests/docker/test_docker_races.py", "tests/kill/")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -81,6 +83,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def _turn(item: pytest.Item) -> int:
+    if item.nodeid.startswith(LAST):
+        return len(FIRST) + 1
     directory = item.nodeid.split("/")[1]
     return FIRST.index(directory) if directory in FIRST else len(FIRST)
 
