@@ -156,6 +156,11 @@ def observe(row: PodRow, status: PodStatus) -> PodRow:
     return replace(row, status=status, final=status.terminal, jid=status.jid or row.jid)
 
 
+def observed_on_host(row: PodRow) -> bool:
+    """Say whether the status comes from a host, and not from us: before the launch is recorded, perhaps."""
+    return row.final or (row.status is not None and row.status.observed_at is not None)
+
+
 def unfinished(row: PodRow) -> bool:
     """Say whether there is something to do for the pod."""
     if row.target == "deleted":

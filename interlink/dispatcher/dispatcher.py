@@ -10,7 +10,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 from interlink.dispatcher import states, views
-from interlink.dispatcher.book import Book, unfinished
+from interlink.dispatcher.book import Book, observed_on_host, unfinished
 from interlink.dispatcher.changes import Changes, Feed, Type
 from interlink.dispatcher.choose import Chooser
 from interlink.dispatcher.claims import Claims
@@ -154,7 +154,7 @@ class Dispatcher:
 
     def logs(self, query: LogQuery) -> LogStream:
         row = self._row(query.pod.uid)
-        if row.host is None or (row.launched_at is None and not row.final):
+        if row.host is None or not (row.launched_at or observed_on_host(row)):
             said = row.status.message if row.status else ""
             raise NotFound(f"pod {row.namespace}/{row.name} has not started yet{said and ': ' + said}")
         pod = PodRef(row.uid, row.namespace, row.name, query.pod.raw)

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Protocol
 
 from interlink.dispatcher import states
-from interlink.dispatcher.book import Book
+from interlink.dispatcher.book import Book, observed_on_host
 from interlink.dispatcher.settings import Settings
 from interlink.dispatcher.stations import Stations
 from interlink.errors import (
@@ -184,7 +184,7 @@ class Reconciler:
         """Show why a pod waits, unless it does not any more."""
 
         def told(row: PodRow) -> PodRow | None:
-            if _observed(row) or row.launched_at is not None or row.target == "deleted":
+            if observed_on_host(row) or row.launched_at is not None or row.target == "deleted":
                 return None
             status = states.waiting(row, reason, message)
             return None if states.same(row.status, status) else replace(row, status=status)
@@ -199,12 +199,7 @@ class Reconciler:
 
 def _cleared(row: PodRow) -> PodRow:
     """Return the row without what was said about its waiting, which is over."""
-    return row if row.status is None or _observed(row) else replace(row, status=states.waiting(row))
-
-
-def _observed(row: PodRow) -> bool:
-    """Say whether the status comes from a host, and not from us."""
-    return row.final or (row.status is not None and row.status.observed_at is not None)
+    return row if row.status is None or observed_on_host(row) else replace(row, status=states.waiting(row))
 
 
 def _refusal(error: InterlinkError) -> tuple[str, str]:

@@ -161,8 +161,8 @@ def test_several_runs_at_once_share_the_state(here: Cli, tmp_path: Path) -> None
         here.start("run", written(tmp_path / f"{n}.json", pod(f"p{n}", "sh", "-c", f"sleep 1; echo {n}; exit {n}")))
         for n in range(4)
     ]
-    for n, process in enumerate(runs):
-        out, err = process.communicate(timeout=120)
+    said = [process.communicate(timeout=240) for process in runs]
+    for n, (process, (out, err)) in enumerate(zip(runs, said, strict=True)):
         assert (process.returncode, out) == (n, f"c | {n}\n"), err
 
 

@@ -606,6 +606,19 @@ def test_logs_name_what_is_missing(w: World) -> None:
         w.dispatcher.logs(LogQuery(ref(request), "other"))
 
 
+def test_a_pod_that_runs_before_its_launch_is_recorded_has_a_log(w: World) -> None:
+    """The host may tell of it before it answers the launch."""
+    request = request_for()
+    request.pod.raw["metadata"]["annotations"]["mock.interlink.eu/log.main"] = "hello\n"  # type: ignore[index]
+    for driver in w.drivers.values():
+        driver.faults.inject(Fault.LOST_AFTER, times=1000)
+    w.dispatcher._settings = replace(w.dispatcher._settings, launch_wait=0.0)
+    w.dispatcher.create(request)
+    w.until(request.pod.uid, lambda r: r.status.phase is Phase.RUNNING, "it runs")
+    with closing(w.dispatcher.logs(LogQuery(ref(request)))) as log:
+        assert b"".join(log) == b"hello\n"
+
+
 def test_volumes_of_a_pod_that_does_not_live_are_not_updated(w: World) -> None:
     request = request_for()
     w.dispatcher.create(request)
