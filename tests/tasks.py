@@ -18,7 +18,7 @@ from tests.lab import tasks as lab_tasks
 
 ROOT = Path(__file__).resolve().parents[1]
 WORKERS = 3  # more than CI's two cores: most lab tests wait for a host
-CI_MINUTES = 40  # for the tests; a run that is cut off from outside says nothing at all about them
+CI_MINUTES = 32  # for the tests; a run that is cut off from outside says nothing at all about them
 SOME_FAILED = 1  # pytest's exit code
 
 
