@@ -22,7 +22,7 @@ pytestmark = pytest.mark.lab
 
 
 def test_an_end_is_told_at_once(place: Place) -> None:
-    with place.rig.run(Box("sleep 2")) as run:
+    with place.rig.run(Box("sleep 12")) as run:
         run.running()
         with place.driver.changes() as feed:
             seen = next(uids for uids in feed if run.uid in uids)
