@@ -173,13 +173,13 @@ def test_a_stale_unix_socket_is_replaced_and_a_file_is_not(tmp_path: Path) -> No
 
 def test_sigterm_ends_requests_closes_streams_and_exits_with_0(tmp_path: Path) -> None:
     with running(tmp_path) as server:
-        server.request("POST", "/create", {"pod": pod(run="forever", stop="2")})
+        server.request("POST", "/create", {"pod": pod(run="forever", stop="6")})
         follow = server.send("GET", f"/v1/pods/{UID}/log?follow=true")
         watch = server.send("GET", "/v1/watch")
         for sock in (follow, watch):
             assert b"200 OK" in sock.recv(100)
         slow = server.send("DELETE", f"/v1/pods/{UID}")  # answers once the pod has stopped, or "still stopping"
-        time.sleep(0.3)
+        time.sleep(2)
         server.signal(signal.SIGTERM)
         answer = slow.recv(1 << 16)
         assert answer.startswith(b"HTTP/1.1 ")
