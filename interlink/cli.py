@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+import os
 import sys
 from importlib.metadata import version
 
@@ -48,6 +50,29 @@ class Interlink(Program):
         self.print_columns([(a, h) for a, h in self.initial_context.help_tuples() if not any(n in a for n in HIDDEN)])
         self.list_tasks()
 
+    def print_task_help(self, name: str) -> None:
+        """Show one command: what it does, its arguments, its options."""
+        context = self.parser.contexts[name]
+        words = [f"{argument.name.upper()} " for argument in context.positional_args]
+        print(f"Usage: {self.binary} {name} {''.join(words)}[options]\n")
+        print(f"{inspect.getdoc(self.collection[name])}\n")
+        self.print_columns(context.help_tuples())
+
+
+def _understood(argv: list[str]) -> list[str]:
+    """Say in invoke's words what it would misread.
+
+    It takes the `--help` of `interlink run --help` for the manifest, and has no optional positional arguments:
+    `interlink sidecar` alone gets an empty driver.
+    """
+    program, *words = argv
+    if words and not words[0].startswith("-"):
+        if {"-h", "--help"} & set(words[1:]):
+            return [program, "--help", words[0]]
+        if words[0] == "sidecar" and (not words[1:] or words[1].startswith("-")):
+            return [program, "sidecar", "", *words[1:]]
+    return argv
+
 
 def main() -> None:
     """Run `interlink`; a wrong command line ends with 2, as everywhere in Unix."""
@@ -56,12 +81,16 @@ def main() -> None:
     program = Interlink(version=version("interlink"), namespace=tasks.namespace(), name="interlink", binary="interlink")
     try:
         program.create_config()
-        program.parse_core(sys.argv)
+        program.parse_core(_understood(sys.argv))
         program.parse_collection()
         program.parse_tasks()
         program.parse_cleanup()
         program.update_config()
         program.execute()
+        sys.stdout.flush()
+    except BrokenPipeError:  # the reader, `head` perhaps, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)
     except ParseError as error:
         print(f"interlink: {error} (see `interlink --help`)", file=sys.stderr)
         sys.exit(2)

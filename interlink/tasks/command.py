@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any, cast
 
 from invoke.exceptions import Exit
+from invoke.parser.argument import Argument
 from invoke.tasks import Task, task
 
 from interlink import errors
@@ -21,6 +22,22 @@ def exit_code(error: errors.InterlinkError) -> int:
             return 3
         case _:
             return 1
+
+
+class Command(Task[Any]):
+    """A task whose options leave `-h` to the help."""
+
+    def arg_opts(self, name: str, default: str, taken_names: set[str]) -> dict[str, Any]:
+        """Return the option of a parameter; invoke would give `-h` to the first that has an h."""
+        return super().arg_opts(name, default, taken_names | {"h"})
+
+    def get_arguments(self, ignore_unknown_help: bool | None = None) -> list[Argument]:  # noqa: FBT001  invoke's own
+        """Return the options; invoke would use their help texts up, and have none the second time."""
+        help_texts = dict(self.help)
+        try:
+            return super().get_arguments(ignore_unknown_help)
+        finally:
+            self.help = help_texts
 
 
 def command(**options: Any) -> Callable[[Callable[..., Any]], Task[Any]]:
@@ -39,6 +56,6 @@ def command(**options: Any) -> Callable[[Callable[..., Any]], Task[Any]]:
             except KeyboardInterrupt:
                 raise Exit("interlink: interrupted", code=130) from None
 
-        return cast("Task[Any]", task(run, **options))
+        return cast("Task[Any]", task(run, klass=Command, **options))
 
     return wrap

@@ -17,7 +17,7 @@ from interlink.errors import InputError
 from interlink.tasks import reaching
 from interlink.tasks.command import command
 
-SIDECARS = ("docker", "mock", "shell")
+SIDECARS = ("docker", "mock", "shell", "slurm")
 _HELP = {
     "inventory": reaching.HELP["inventory"],
     "limit": reaching.HELP["limit"],
@@ -69,7 +69,7 @@ def serve(
 )
 def sidecar(
     _: Context,
-    driver: str = "",
+    driver: str,
     inventory: list[str] | None = None,
     limit: str = "",
     listen: str = "",
