@@ -31,7 +31,7 @@ class Command(Task[Any]):
         """Return the option of a parameter; invoke would give `-h` to the first that has an h."""
         return super().arg_opts(name, default, taken_names | {"h"})
 
-    def get_arguments(self, ignore_unknown_help: bool | None = None) -> list[Argument]:  # noqa: FBT001  invoke's own
+    def get_arguments(self, ignore_unknown_help: bool | None = None) -> list[Argument]:
         """Return the options; invoke would use their help texts up, and have none the second time."""
         help_texts = dict(self.help)
         try:
