@@ -148,9 +148,9 @@ def test_more_commands_than_max_sessions(site: Any, told: int) -> None:
 def test_busy_sessions_are_not_an_unknown_outcome(site: Any) -> None:
     connection = site.connect(interlink_sessions=2)
     connection.run("true")
-    busy = threading.Thread(target=lambda: connection.run("sleep 2"))
+    busy = threading.Thread(target=lambda: connection.run("sleep 8"))
     busy.start()
-    time.sleep(0.3)
+    time.sleep(2)
     with pytest.raises(Unavailable, match="no session was free"):
         connection.run("true", timeout=0.3)
     busy.join()
