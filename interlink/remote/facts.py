@@ -16,8 +16,8 @@ from interlink.remote import credentials, partitions, shell
 from interlink.remote.connection import Connection
 from interlink.remote.route import Route
 
-PATIENCE = 5  # seconds for each program that is asked
-TIMEOUT = 60.0  # seconds for all of them; more than PATIENCE times their number
+PATIENCE = 10  # seconds for each program that is asked
+TIMEOUT = 120.0  # seconds for all of them; more than PATIENCE times their number
 
 Lines = Mapping[str, list[str]]
 

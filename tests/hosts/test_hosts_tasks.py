@@ -37,7 +37,7 @@ def interlink(tmp_path: Path) -> Run:
             [str(Path(sys.executable).with_name("interlink")), *arguments],
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=240,
             check=False,
             stdin=subprocess.DEVNULL,
             cwd=tmp_path,

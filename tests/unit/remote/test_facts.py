@@ -189,7 +189,7 @@ class Machine:
 
     def gather(self, **variables: str) -> facts.HostFacts:
         host = Host("h", vars=variables)
-        text = facts.script(host).replace("il_patience=5", "il_patience=1")
+        text = facts.script(host).replace("il_patience=10", "il_patience=1")
         assert "il_patience=1" in text
         sent = datetime.now(timezone.utc)
         done = subprocess.run(
