@@ -73,7 +73,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what uses the lab, so that `-m "not lab"` can be trusted, and what has not been seen to pass."""
+    """Put the tests in order; mark what uses the lab, so that `-m "not lab"` can be trusted, and what is untried."""
     items.sort(key=_turn)
     for item in items:
         if item.nodeid.startswith(UNTRIED):

@@ -189,8 +189,8 @@ class Machine:
 
     def gather(self, **variables: str) -> facts.HostFacts:
         host = Host("h", vars=variables)
-        text = facts.script(host).replace("il_patience=10", "il_patience=1")
-        assert "il_patience=1" in text
+        text = facts.script(host).replace(f"il_patience={facts.PATIENCE}\n", "il_patience=1\n")
+        assert "il_patience=1\n" in text
         sent = datetime.now(timezone.utc)
         done = subprocess.run(
             self.shell,
