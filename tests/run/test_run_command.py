@@ -138,6 +138,21 @@ def test_an_interrupted_run_leaves_nothing(here: Cli, tmp_path: Path, stop: sign
     assert here("pods.list").count("\n") == 1
 
 
+def test_a_run_whose_output_nobody_reads_ends_and_leaves_nothing(here: Cli, tmp_path: Path) -> None:
+    pid_file = tmp_path / "pid"
+    script = f"echo $$ > {pid_file}; while :; do echo more; sleep 0.1; done"
+    with here.start("run", written(tmp_path / "p.json", pod("p", "sh", "-c", script))) as process:
+        assert process.stdout is not None and process.stderr is not None
+        assert process.stdout.readline() == "c | more\n"
+        process.stdout.close()  # as `head -1` does
+        assert process.wait(240) == 141
+        told = process.stderr.read()
+    assert "nobody reads the logs any more" in told
+    assert "Traceback" not in told
+    assert not Path(f"/proc/{pid_file.read_text().strip()}").exists()
+    assert here("pods.list").count("\n") == 1
+
+
 def test_detached_pods_go_on_and_can_be_read_and_deleted(here: Cli, tmp_path: Path) -> None:
     manifest = written(tmp_path / "p.json", pod("lasting", "sh", "-c", "echo started; sleep 600"))
     assert here("run", manifest, "--detach") == ""

@@ -63,7 +63,7 @@ class Session:
     def __init__(
         self, driver: Composition, requests: Sequence[PodRequest], options: Options, tell: Tell, write: Write
     ) -> None:
-        self.driver, self.options, self.tell, self.write = driver, options, tell, write
+        self.driver, self.options, self.tell, self._output = driver, options, tell, write
         several = len(requests) > 1
         self.pods = {
             r.pod.uid: Follower(r, f"{r.pod.name}: " if several else "", f"{r.pod.name}/" if several else "")
@@ -71,11 +71,15 @@ class Session:
         }
         self._inbox: queue.Queue[PodRecord | PodEvent] = queue.Queue()
         self._stop = threading.Event()
+        self._unread = threading.Event()
         self._feed: ChangeFeed | None = None
         self._drivers: dict[str, str] = {}
 
     def run(self) -> int:
-        """Run all pods; return the first non-zero exit code in the order of the file, or 0."""
+        """Run all pods; return the first non-zero exit code in the order of the file, or 0.
+
+        BrokenPipeError once nobody reads the logs (`| head`); the pods are deleted first, as at an interrupt.
+        """
         watcher = threading.Thread(target=self._watch, name="watch", daemon=True)
         watcher.start()
         try:
@@ -87,7 +91,7 @@ class Session:
             self.tell("interrupted")
             self._clean_up()
             return 130
-        except errors.InterlinkError:
+        except (errors.InterlinkError, BrokenPipeError):
             self._clean_up()
             raise
         finally:
@@ -125,6 +129,7 @@ class Session:
         while not all(p.launched if self.options.detach else p.done for p in self.pods.values()):
             with suppress(queue.Empty):
                 self._take(self._inbox.get(timeout=0.5))
+            self._see_reader()
             stuck = self._stuck()
             if stuck:
                 return stuck
@@ -132,12 +137,26 @@ class Session:
             for log in pod.logs.values():
                 if missing := log.finish(timeout=_LOG_SECONDS):
                     self.tell(f"{log.prefix}: its log is not complete: {missing}")
+            self._see_reader()
             if pod.record and pod.done:
                 self.tell(pod.label + outcome.ending(pod.record.status))
         if self.options.detach:
             return 0
         codes = [outcome.exit_code(p.record.status) for p in self.pods.values() if p.record]
         return next((c for c in codes if c), 0)
+
+    def _write(self, prefix: str, line: bytes) -> None:
+        """Pass a line on, from the thread of any log; once the reader is gone, only note that."""
+        if not self._unread.is_set():
+            try:
+                self._output(prefix, line)
+            except BrokenPipeError:
+                self._unread.set()
+
+    def _see_reader(self) -> None:
+        if self._unread.is_set():
+            self.tell("nobody reads the logs any more")
+            raise BrokenPipeError
 
     def _take(self, news: PodRecord | PodEvent) -> None:
         pod = self.pods.get(news.uid)
@@ -156,7 +175,7 @@ class Session:
         for container in news.status.containers:
             if container.name not in pod.logs:
                 prefix = pod.prefix + container.name
-                pod.logs[container.name] = ContainerLog(self.driver, pod.ref, container.name, prefix, self.write)
+                pod.logs[container.name] = ContainerLog(self.driver, pod.ref, container.name, prefix, self._write)
             pod.logs[container.name].observe(container)
 
     def _event(self, pod: Follower, event: PodEvent) -> None:
