@@ -45,10 +45,13 @@ NEEDED = (
     Right("create", "serviceaccounts", "token"),
     *(Right(verb, "nodes") for verb in ("create", "get", "patch")),
     Right("patch", "nodes", "status"),
-    Right("create", "events"),
+    *(Right(verb, "events") for verb in ("create", "patch")),
     Right("create", "tokenreviews", group="authentication.k8s.io"),
     Right("create", "subjectaccessreviews", group="authorization.k8s.io"),
-    Right("create", "certificatesigningrequests", group="certificates.k8s.io"),
+    *(
+        Right(verb, "certificatesigningrequests", group="certificates.k8s.io")
+        for verb in ("create", "get", "delete")
+    ),
     *(
         Right(verb, "leases", group="coordination.k8s.io", namespace="kube-node-lease")
         for verb in ("get", "create", "update")

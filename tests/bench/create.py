@@ -72,7 +72,7 @@ def rows(size: Size) -> Iterator[Row]:
 def _rows(stand: Stand, size: Size, *, policy: str, kind: str, threads: int) -> Iterator[Row]:
     contest = Contest(stand, policy, threads, batch=size.of(max(4, 2 * threads), max(2, threads)))
     calls = [contest.ours, contest.floor] + ([contest.single] if policy != "Never" else [])
-    ours, floor, *single = in_turn(calls, size.of(7, 1))
+    ours, floor, *single = in_turn(calls, size.rounds(7))
     what = f"create of {kind}, {threads} at once"
     ratio = median_ratio(ours, floor)
     note = f"pairs {' '.join(f'{a / b:.2f}' for a, b in zip(ours, floor, strict=True))}"

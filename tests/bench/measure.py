@@ -55,12 +55,17 @@ class Row:
 
 @dataclass(frozen=True)
 class Size:
-    """How much to measure; `quick` tries the harness rather than the product."""
+    """How much to measure; `quick` tries the harness rather than the product, `most_rounds` saves time."""
 
     quick: bool = False
+    most_rounds: int | None = None
 
     def of(self, full: int, quick: int) -> int:
         return quick if self.quick else full
+
+    def rounds(self, full: int) -> int:
+        """Return how often to take each figure."""
+        return 1 if self.quick else min(full, self.most_rounds or full)
 
 
 def seconds(call: Callable[[], object]) -> float:
@@ -91,9 +96,10 @@ def quantile(values: Sequence[float], share: float) -> float:
 
 
 def wait(look: Callable[[], object], what: str, timeout: float, pause: float = 0.05) -> None:
-    """Return once `look` is true; TimeoutError otherwise."""
-    end = time.monotonic() + timeout
+    """Return once `look` is true; TimeoutError otherwise. The looks become rarer, so that they cost few per cent."""
+    begun = time.monotonic()
     while not look():
-        if time.monotonic() > end:
+        waited = time.monotonic() - begun
+        if waited > timeout:
             raise TimeoutError(f"not within {timeout:.0f} s: {what}")
-        time.sleep(pause)
+        time.sleep(max(pause, waited / 50))

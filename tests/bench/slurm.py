@@ -106,7 +106,7 @@ def _creates(stand: Stand, size: Size, threads: int) -> Row:
     def floor() -> float:
         return count / seconds(lambda: stand.sbatch(count, threads, "true"))
 
-    rates, floors = in_turn([ours, floor], size.of(5, 1))
+    rates, floors = in_turn([ours, floor], size.rounds(5))
     what = f"job by REST against sbatch, {threads} at once"
     return Row(what, "jobs/s", median(rates), median(floors), median_ratio(rates, floors), CREATE)
 

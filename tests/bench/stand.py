@@ -62,7 +62,7 @@ class Served:
             return not waiting
 
         in_parallel(create, requests, threads)
-        wait(launched, "all are launched", PATIENCE, 0.03)
+        wait(launched, "all are launched", PATIENCE, 0.01)
 
     def delete_all(self, requests: Sequence[PodRequest]) -> None:
         """Delete pods at once, and wait until the hosts have confirmed it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 
@@ -28,9 +29,10 @@ BENCHMARKS: Mapping[str, Callable[[Size], Iterator[Row]]] = {
     help={
         "only": f"one of {', '.join(BENCHMARKS)}; may be repeated",
         "quick": "try the harness in a few minutes; its figures mean little",
+        "rounds": "take each figure at most so often, on a slow machine",
     },
 )
-def bench(_: Context, only: list[str] | None = None, quick: bool = False) -> None:
+def bench(_: Context, only: list[str] | None = None, quick: bool = False, rounds: int = 0) -> None:
     """Measure against floors of the same run, and print one table; ends with 1 if a target is missed."""
     names = only or list(BENCHMARKS)
     if unknown := [name for name in names if name not in BENCHMARKS]:
@@ -38,16 +40,17 @@ def bench(_: Context, only: list[str] | None = None, quick: bool = False) -> Non
     rows: list[Row] = []
     try:
         for name in names:
-            rows += _timed(name, Size(quick))
+            for row in _timed(name, Size(quick, rounds or None)):
+                rows.append(row)
+                print(" ", *table.cells(row), sep="  ", file=sys.stderr, flush=True)
     finally:
         table.show(rows)
     if any(row.met is False for row in rows) and not quick:
         raise Exit(code=1)
 
 
-def _timed(name: str, size: Size) -> list[Row]:
+def _timed(name: str, size: Size) -> Iterator[Row]:
     begun = time.monotonic()
-    print(f"{name} ...", end=" ", flush=True)
-    rows = list(BENCHMARKS[name](size))
-    print(f"{time.monotonic() - begun:.0f} s", flush=True)
-    return rows
+    print(f"{name} ...", file=sys.stderr, flush=True)
+    yield from BENCHMARKS[name](size)
+    print(f"{name}: {time.monotonic() - begun:.0f} s", file=sys.stderr, flush=True)
