@@ -7,10 +7,12 @@ import stat
 import subprocess
 import threading
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
+import paramiko
 from cryptography.hazmat.primitives.serialization import SSHCertificate, load_ssh_public_identity
 
 from interlink.errors import LoginRefused
@@ -40,6 +42,16 @@ def certificate_of(key_file: str | Path) -> Path:
     """Return the path of a key's certificate; a path of a certificate is returned as it is."""
     path = Path(key_file).expanduser()
     return path if path.name.endswith("-cert.pub") else path.with_name(f"{path.name}-cert.pub")
+
+
+def plain_keys(key_files: Iterable[str | Path]) -> Iterator[paramiko.PKey]:
+    """Load without it each key that has a certificate beside it."""
+    for file in key_files:
+        path = Path(file).expanduser()
+        if path != certificate_of(path) and certificate_of(path).exists():
+            for kind in (paramiko.Ed25519Key, paramiko.ECDSAKey, paramiko.RSAKey):
+                with suppress(paramiko.SSHException, OSError, ValueError):
+                    yield kind.from_private_key_file(str(path))
 
 
 def earliest_expiry(key_files: Iterable[str | Path]) -> datetime | None:

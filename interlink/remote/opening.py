@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import getpass
 import socket
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -140,12 +141,14 @@ class Opener:
         except paramiko.BadHostKeyException as error:
             raise hostkeys.changed(name, error, hop.port) from error
         except paramiko.AuthenticationException as error:
-            raise self._refused(hop, error) from error
+            if not logged_in_plainly(hop):
+                raise self._refused(hop, error) from error
         except (paramiko.SSHException, OSError, EOFError, ValueError) as error:  # ValueError: a malformed key
             transport = client.get_transport()
-            if transport is not None and transport.is_active():  # keys were exchanged: the login failed
+            if transport is None or not transport.is_active():
+                raise self.unreachable(hop, error) from error
+            if not logged_in_plainly(hop):  # keys were exchanged: the login failed
                 raise self._refused(hop, error) from error
-            raise self.unreachable(hop, error) from error
 
     def reach(self, hop: Hop, deadline: Deadline) -> Any:
         """Return a socket, or a channel of the hop before, that leads to the sshd of this hop."""
@@ -197,6 +200,19 @@ def prepare(hop: Hop, keys: HostKeys, sock: Any, deadline: Deadline) -> None:
         channel_timeout=left,
     )
     connection.connect_timeout = None
+
+
+def logged_in_plainly(hop: Hop) -> bool:
+    """Try the keys again without their certificates, as ssh does: this sshd may know a key and not its authority."""
+    transport, user = hop.connection.client.get_transport(), hop.connection.user or getpass.getuser()
+    for key in credentials.plain_keys(hop.key_files):
+        if transport is None or not transport.is_active():
+            return False
+        with contextlib.suppress(paramiko.SSHException, OSError, EOFError):
+            transport.auth_publickey(user, key)
+        if transport.is_authenticated():
+            return True
+    return False
 
 
 def tune(sock: socket.socket) -> None:

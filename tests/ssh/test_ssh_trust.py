@@ -295,6 +295,19 @@ def test_expired_certificate_says_so(site: Site, tmp_path: Path) -> None:
     assert connection.run("echo in").stdout == b"in\n"  # at once: the certificate has changed
 
 
+@pytest.mark.parametrize("spoil", [False, True], ids=["of an authority unknown here", "nonsense"])
+def test_certificate_that_counts_for_nothing_leaves_the_key_its_rights(
+    site: Site, tmp_path: Path, *, spoil: bool
+) -> None:
+    server, key = site.server(), tmp_path / "user"
+    shutil.copy(server.key, key)
+    shutil.copy(server.key.with_suffix(".pub"), key.with_suffix(".pub"))
+    subprocess.run(sign(make_key(tmp_path / "ca"), key, 3600), check=True)
+    if spoil:
+        credentials.certificate_of(key).write_text("nonsense\n")
+    assert site.connect(server, ansible_ssh_private_key_file=str(key)).run("echo in").stdout == b"in\n"
+
+
 def test_credential_command_brings_and_renews_the_certificate(site: Site, tmp_path: Path) -> None:
     """It runs before the first login, and again while connected, before the certificate ends."""
     server, authority, key = certified(site, tmp_path)
