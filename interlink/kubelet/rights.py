@@ -48,10 +48,7 @@ NEEDED = (
     *(Right(verb, "events") for verb in ("create", "patch")),
     Right("create", "tokenreviews", group="authentication.k8s.io"),
     Right("create", "subjectaccessreviews", group="authorization.k8s.io"),
-    *(
-        Right(verb, "certificatesigningrequests", group="certificates.k8s.io")
-        for verb in ("create", "get", "delete")
-    ),
+    *(Right(verb, "certificatesigningrequests", group="certificates.k8s.io") for verb in ("create", "get", "delete")),
     *(
         Right(verb, "leases", group="coordination.k8s.io", namespace="kube-node-lease")
         for verb in ("get", "create", "update")

@@ -142,7 +142,8 @@ def test_a_run_whose_output_nobody_reads_ends_and_leaves_nothing(here: Cli, tmp_
     pid_file = tmp_path / "pid"
     script = f"echo $$ > {pid_file}; while :; do echo more; sleep 0.1; done"
     with here.start("run", written(tmp_path / "p.json", pod("p", "sh", "-c", script))) as process:
-        assert process.stdout is not None and process.stderr is not None
+        assert process.stdout is not None
+        assert process.stderr is not None
         assert process.stdout.readline() == "c | more\n"
         process.stdout.close()  # as `head -1` does
         assert process.wait(240) == 141
