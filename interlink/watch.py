@@ -20,6 +20,7 @@ from interlink.errors import DeadlineExceeded, HostUnreachable, InterlinkError
 from interlink.model.driver import HostDriver, HostFacts, Later, Listing
 
 log = logging.getLogger(__name__)
+_SPARING = 4.0  # what is in no hurry takes at most a quarter of the time, however slow the host
 _READER_SECONDS = 5.0  # for a feed's reader to end once its context is left
 
 
@@ -133,10 +134,11 @@ class Watcher:
                 wait = max(0.0, min(self._listing_due, self._facts_due) - now)
                 changed = self._inbox.take(wait, self._intervals.silence, later=max(0.0, self._gather_due - now))
                 begun = self._clock()
-                if changed:
-                    self._gather_due = begun + self._intervals.gather
                 self.step(changed)
-                self._rest(self._clock() - begun)
+                taken = self._clock() - begun
+                if changed:
+                    self._gather_due = begun + max(self._intervals.gather, _SPARING * taken)
+                self._rest(taken)
 
     def _rest(self, taken: float) -> None:
         """Let changes gather: while many come, observing takes a third of the time at most."""
