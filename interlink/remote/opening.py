@@ -23,7 +23,7 @@ from interlink.remote.tuning import Tuning
 
 _USER_TIMEOUT = 30_000  # ms without an acknowledgement, after which the kernel gives a TCP connection up
 _LOOK = 5.0
-"""Seconds between two looks of an idle connection's thread at itself; paramiko's own is 0.1, which is felt with many."""
+"""Seconds between two looks of an idle connection's thread at itself; paramiko's own is 0.1."""
 _LOG = "interlink.paramiko"
 """paramiko's logger: what it says with tracebacks, our errors say in a line."""
 

@@ -56,7 +56,7 @@ def test_each_init_has_its_log(rig: Rig) -> None:
 def test_a_sidecar_starts_first_does_not_block_and_stops_last(rig: Rig) -> None:
     script = "trap 'echo stopped; exit 0' TERM; echo up; while :; do sleep 0.1; done 2>/dev/null"
     side = Box(script, name="side", log="up\n", stop_code=0, more=SIDECAR, **FOREVER)
-    with rig.run(Box("sleep 1", run=0.3), inits=[side]) as run:
+    with rig.run(Box("sleep 4", run=0.3), inits=[side]) as run:
         status = run.running("side", "main")
         assert status.phase is Phase.RUNNING
         status = run.ended()

@@ -40,19 +40,28 @@ il_create() {
 	shift 2
 	il_job=$(il_job_of "$il_uid")
 	if [ -z "$il_job" ]; then
-		cd "pods/$il_uid" || { echo deleted; return; }
-		il_submit "$@"
-		cd "$il_root" || exit 69
-		[ -n "$il_job" ] || return 0
+		il_verdict=$(
+			cd "pods/$il_uid" 2>/dev/null || { echo deleted; exit 0; }
+			il_submit "$@"
+			[ -z "$il_job" ] || echo "job $il_job"
+		) || { il_code=$?; [ -e "gone/$il_uid" ] || exit "$il_code"; }
+		case $il_verdict in 'job '*) il_job=${il_verdict#job } ;; esac
 	fi
-	[ -e "gone/$il_uid" ] || { echo "$il_new $il_job"; return; }
-	timeout 40 "$il_scancel" "$il_job" 2>/dev/null
-	il_remove "$il_uid" 0 40 0 >/dev/null
-	echo deleted
+	if [ -e "gone/$il_uid" ]; then # whatever became of it: without its directory a job does nothing
+		[ -z "$il_job" ] || timeout 40 "$il_scancel" "$il_job" 2>/dev/null
+		il_remove "$il_uid" 0 40 0 >/dev/null
+		echo deleted
+	elif [ -n "$il_job" ]; then
+		echo "$il_new $il_job"
+	else
+		echo "$il_verdict"
+	fi
 }
 
+# il_job_of UID: its recorded job, if there is one.
 il_job_of() {
 	while IFS=$il_tab read -r il_word il_word il_line il_word; do echo "$il_line"; done 2>/dev/null <"pods/$1/job"
+	:
 }
 
 # il_me: set il_pid and il_birth to those of this very process; `$$` is another one in a subshell.
@@ -69,8 +78,9 @@ il_submit() {
 	if [ ! -e accepted ]; then
 		il_line=-
 		[ "$il_expires" = - ] || il_line=$((il_now + il_expires))
-		printf 'accepted\t%s\t%s\t%s\n' "$il_uid" "$il_now" "$il_line" >accepted.new && mv -f accepted.new accepted ||
-			exit 73
+		il_file=$(mktemp accepted.XXXXXX) && # others may be here for the same pod
+			printf 'accepted\t%s\t%s\t%s\n' "$il_uid" "$il_now" "$il_line" >"$il_file" &&
+			mv -f "$il_file" accepted || exit 73
 	fi
 	il_n=1
 	if [ -L submit.1 ]; then
@@ -81,14 +91,15 @@ il_submit() {
 	fi
 	if [ -L claim ]; then
 		echo later the pod is ending
-	else
-		il_send "$@"
+	elif ! il_send "$@" && il_resolve && [ -z "$il_job" ]; then
+		echo unclear somebody else has tried to submit it
 	fi
 }
 
+# il_send ARGUMENT...: fails if somebody else was quicker.
 il_send() {
 	il_me
-	ln -s "$(uname -n) $il_pid $il_birth $il_now" "submit.$il_n" 2>/dev/null || { echo unclear somebody else submits it; return; }
+	ln -s "$(uname -n) $il_pid $il_birth $il_now" "submit.$il_n" 2>/dev/null || return
 	il_line=$({
 		il_out=$(timeout -k 5 100 "$il_sbatch" "$@" --chdir="$PWD" --output="$(il_literal "$PWD")/job.out" \
 			"$PWD/job.sh" 2>&3 </dev/null)
@@ -106,6 +117,7 @@ il_send() {
 	esac
 	printf '%s\n%s\n' "$il_code" "$il_said" >"answer.$il_n.new" && mv -f "answer.$il_n.new" "answer.$il_n"
 	il_say "$(il_kind)" "$il_said"
+	:
 }
 
 # A percent sign means something in --output.
@@ -148,12 +160,12 @@ il_resolve() {
 		[ "$(il_kind)" = unclear ] || return 0
 	elif il_busy; then
 		il_wait=0
-		while il_job=$(cd "$il_root" && il_job_of "$il_uid") && [ -z "$il_job" ] && [ ! -e "answer.$il_n" ]; do
-			[ "$il_wait" -lt 100 ] && il_busy || { echo unclear somebody else submits it; return 1; }
+		while il_busy && [ "$il_wait" -lt 100 ]; do
 			sleep 0.1
 			il_wait=$((il_wait + 1))
 		done
-		[ -n "$il_job" ] || echo unclear somebody else has tried to submit it
+		il_job=$(cd "$il_root" && il_job_of "$il_uid")
+		[ -n "$il_job" ] || echo unclear somebody else submits it
 		[ -n "$il_job" ]
 		return
 	fi
@@ -188,6 +200,7 @@ il_delete() {
 	il_remove "$1" "$2" "$3" "$4" || return 0
 	find kept -mindepth 1 -maxdepth 1 -mmin "+$5" -exec rm -rf {} +
 	find gone -mindepth 1 -maxdepth 1 -mmin +1440 -exec rm -f {} +
+	find pods -mindepth 1 -maxdepth 1 -name '.old.*' -mmin +1 -exec rm -rf {} + 2>/dev/null
 	echo gone
 	cat "kept/$1/facts" "kept/$1/job" "kept/$1/status" "kept/$1/lost" 2>/dev/null
 	:
@@ -202,7 +215,7 @@ il_remove() {
 		il_stop "$1" "$2" "$3" || return 1
 	fi
 	il_keep "$1" "$4"
-	mv -T "pods/$1" "pods/.old.$1.$$" 2>/dev/null && rm -rf "pods/.old.$1.$$"
+	mv -T "pods/$1" "pods/.old.$1.$$" 2>/dev/null && il_drop "pods/.old.$1.$$"
 	:
 }
 
@@ -253,7 +266,10 @@ il_stop() {
 	il_now=$(date +%s) il_told='' il_n=0
 	read -r il_told 2>/dev/null <"pods/$1/stop"
 	if [ "${il_told:-$((il_now + il_grace + 1))}" -gt $((il_now + il_grace)) ] && ! il_is_over "$1"; then
-		echo "$il_grace" >"pods/$1/grace.new" && mv -f "pods/$1/grace.new" "pods/$1/grace" || exit 73
+		{ echo "$il_grace" >"pods/$1/grace.new" && mv -f "pods/$1/grace.new" "pods/$1/grace"; } 2>/dev/null || {
+			[ -d "pods/$1" ] || return 0 # another delete was quicker
+			exit 73
+		}
 		timeout 40 "$il_scancel" --state=PENDING "$il_job" 2>/dev/null # requeued, perhaps
 		if ! il_line=$(timeout 40 "$il_scancel" --batch --signal=TERM "$il_job" 2>&1) && ! il_is_gone; then
 			il_say away "$il_line"
@@ -263,6 +279,7 @@ il_stop() {
 		echo "$il_told" >"pods/$1/stop"
 	fi
 	until il_is_over "$1" && il_is_gone; do
+		[ -d "pods/$1" ] || return 0
 		if [ "$(date +%s)" -gt $((${il_told:-$il_now} + 20)) ]; then # it does not do what it was told
 			timeout 40 "$il_scancel" "$il_job" 2>/dev/null
 			if il_is_gone; then break; fi

@@ -96,8 +96,9 @@ def _waiting(shown: PodStatus, job: Job, said: str) -> PodStatus:
 
 def _ended(shown: PodStatus, record: Record, job: Job | None) -> PodStatus:
     killed = any(_was_killed(container) for container in shown.containers)
-    if job is not None and killed and job.alive and record.ending != "Deleted":
-        return replace(shown, phase=Phase.RUNNING)  # whether it was for want of memory, Slurm says at the job's end
+    unclear = record.ending == records.STOPPED or (killed and record.ending != "Deleted")
+    if job is not None and unclear and job.alive:
+        return replace(shown, phase=Phase.RUNNING)  # by whom it was stopped or killed, Slurm says at the job's end
     if job is not None and job.state.name == "OUT_OF_MEMORY":
         shown = replace(shown, containers=tuple(map(_out_of_memory, shown.containers)))
     if record.ending != records.STOPPED or job is None:

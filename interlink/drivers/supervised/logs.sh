@@ -1,4 +1,4 @@
-# How the shell driver reads a container's log. Comes after host.sh.
+# How a container's log is read, by all drivers of supervised pods. Comes after the driver's own script.
 
 # il_log UID NAME BACK TAIL SINCE FOLLOW TIMES ATTEMPT: BACK 1 is the attempt before,
 # ATTEMPT that very one or "-"; TAIL lines or "-"; SINCE
@@ -95,7 +95,12 @@ il_follow() {
 
 # "over" once the attempt that is followed can write no more.
 il_now() {
-	if [ "$il_dir" != "pods/$il_uid" ] || [ -e "$il_dir/lost" ] || [ "$(il_field 4)" != "$il_attempt" ]; then
+	if [ "$il_dir" != "pods/$il_uid" ] || [ -e "$il_dir/lost" ]; then
+		echo over
+		return
+	fi
+	[ -e "$il_dir/status" ] || return 0 # its supervisor has not begun: a job may wait for days
+	if [ "$(il_field 4)" != "$il_attempt" ]; then
 		echo over
 		return
 	fi

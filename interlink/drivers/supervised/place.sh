@@ -45,6 +45,14 @@ il_unpack() {
 	if mv -T "$il_dir" "pods/$1" 2>/dev/null; then il_new=new; else rm -rf "$il_dir"; fi
 }
 
+# il_drop DIRECTORY: remove it, even though somebody just writes a last file there.
+il_drop() {
+	for il_n in 1 2 3 4 5; do
+		if rm -rf "$1" 2>/dev/null; then return; fi
+		sleep 0.2
+	done
+}
+
 # --- deleted pods
 
 # il_keep UID BYTES: the last record, and the end of every log.

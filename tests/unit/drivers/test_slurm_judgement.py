@@ -92,6 +92,17 @@ def test_files_decide_where_they_tell_an_end(state: str) -> None:
     assert judgement.verdict(known, Evidence(job(state)), NOW, timedelta(hours=1)) is None
 
 
+@pytest.mark.parametrize(("state", "phase", "reason"), [
+    ("R", Phase.RUNNING, ""), ("CG", Phase.RUNNING, ""), ("PR", Phase.FAILED, "Preempted"), ("TO", Phase.FAILED, "TimeLimit"),
+])  # fmt: skip
+def test_why_a_pod_was_stopped_is_told_once_slurm_tells_it(state: str, phase: Phase, reason: str) -> None:
+    """The supervisor has ended before the job is seen to be preempted; a final status would stay."""
+    stopped = record(ENDED.format(143), ending="Stopped", over="yes")
+    status = judgement.status(stopped, Evidence(job(state)), NOW)
+    assert status.phase is phase
+    assert not reason or status.reason == reason
+
+
 def test_files_have_time_to_arrive() -> None:
     fresh = Evidence(job("NF", end=NOW - timedelta(seconds=3)))
     assert judgement.verdict(record(RUNS), fresh, NOW, timedelta(hours=1)) is None
