@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import http.client
 import json
 from collections.abc import Iterator
@@ -37,7 +38,7 @@ def table(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     """All pods of the table on one cluster, created before the first is looked at."""
     cluster = request.getfixturevalue(RUNTIMES[request.param])
     with stand(tmp_path_factory.mktemp("edges"), cluster, interlink_runtime=request.param) as site:
-        here = [case for case in CASES if case.get("on", request.param) == request.param]
+        here = [case for case in CASES if case.get("only", request.param) == request.param]
         made = {case["name"]: _create(site, case) for case in here}
         yield Table(made)
         runs = [run for run in made.values() if isinstance(run, Run)]
@@ -49,7 +50,7 @@ def table(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 def _create(site: Stand, case: dict[str, Any]) -> Run | str:
     """Create a case's pod, or return why it is refused."""
     pod = site.pod("true")
-    spec = {**pod["spec"], **case["spec"]}
+    spec = {**pod["spec"], **copy.deepcopy(case["spec"])}
     for container in (*spec.get("initContainers", ()), *spec["containers"]):
         container.setdefault("image", site.image)
     pod["spec"] = spec
@@ -64,7 +65,7 @@ def _create(site: Stand, case: dict[str, Any]) -> Run | str:
 @pytest.mark.parametrize("case", CASES, ids=[case["name"] for case in CASES])
 def test_edge(table: Table, case: dict[str, Any]) -> None:
     if case["name"] not in table.made:
-        pytest.skip(f"only on {case['on']}")
+        pytest.skip(f"only on {case['only']}")
     if "refused" in case:
         assert case["refused"] in str(table.made[case["name"]])
         return

@@ -103,7 +103,7 @@ il_remove() {
 		il_scour "$1"
 		il_keep "$1" "$4"
 	fi
-	mv -T "pods/$1" "pods/.old.$1.$$" 2>/dev/null && rm -rf "pods/.old.$1.$$"
+	mv -T "pods/$1" "pods/.old.$1.$$" 2>/dev/null && il_drop "pods/.old.$1.$$"
 	echo "$1" >>feed
 }
 
