@@ -50,7 +50,13 @@ UNTRIED = (
     "tests/kubelet/test_outages_api.py",
     "tests/kubelet/test_outages_hosts.py",
     "tests/kubelet/test_rights.py",
-    "tests/slurm/",
+    "tests/slurm/test_slurm_edges.py::test_edge[apptainer",
+    "tests/slurm/test_slurm_outages.py::test_sbatch_that_gave_up",
+    "tests/slurm/test_slurm_outages.py::test_a_lost_node_fails_its_pod[crash]",
+    "tests/slurm/test_slurm_outages.py::test_what_ended",
+    "tests/slurm/test_slurm_outages.py::test_a_job_that",
+    "tests/slurm/test_slurm_outages.py::test_a_login_node",
+    "tests/slurm/test_slurm_tunnel.py",
 )
 
 

@@ -15,7 +15,7 @@ from interlink.remote.shell import quote
 from tests.contract.support import LossyConnection, Rig
 
 NAME = "slurm"
-MARKS = (pytest.mark.lab, pytest.mark.untried)
+MARKS = (pytest.mark.lab,)
 FEATURES = frozenset({"host", "processes", "restarts", "volumes"})
 
 

@@ -93,7 +93,8 @@ def test_files_decide_where_they_tell_an_end(state: str) -> None:
 
 
 @pytest.mark.parametrize(("state", "phase", "reason"), [
-    ("R", Phase.RUNNING, ""), ("CG", Phase.RUNNING, ""), ("PR", Phase.FAILED, "Preempted"), ("TO", Phase.FAILED, "TimeLimit"),
+    ("R", Phase.RUNNING, ""), ("CG", Phase.RUNNING, ""),
+    ("PR", Phase.FAILED, "Preempted"), ("TO", Phase.FAILED, "TimeLimit"),
 ])  # fmt: skip
 def test_why_a_pod_was_stopped_is_told_once_slurm_tells_it(state: str, phase: Phase, reason: str) -> None:
     """The supervisor has ended before the job is seen to be preempted; a final status would stay."""
