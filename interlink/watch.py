@@ -20,7 +20,8 @@ from interlink.errors import DeadlineExceeded, HostUnreachable, InterlinkError
 from interlink.model.driver import HostDriver, HostFacts, Later, Listing
 
 log = logging.getLogger(__name__)
-_SPARING = 4.0  # what is in no hurry takes at most a quarter of the time, however slow the host
+_SPARING = 4.0  # what is in no hurry takes a quarter of the time at most, also on a slow host,
+_SPARED = 10.0  # but no step, one that gathers facts perhaps, puts it off by more seconds than this
 _READER_SECONDS = 5.0  # for a feed's reader to end once its context is left
 
 
@@ -137,7 +138,7 @@ class Watcher:
                 self.step(changed)
                 taken = self._clock() - begun
                 if changed:
-                    self._gather_due = begun + max(self._intervals.gather, _SPARING * taken)
+                    self._gather_due = begun + max(self._intervals.gather, min(_SPARING * taken, taken + _SPARED))
                 self._rest(taken)
 
     def _rest(self, taken: float) -> None:

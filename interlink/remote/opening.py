@@ -155,7 +155,8 @@ class Opener:
                 raise self.unreachable(hop, error) from error
             if not logged_in_plainly(hop):  # keys were exchanged: the login failed
                 raise self._refused(hop, error) from error
-        client.get_transport().sock.settimeout(_LOOK)
+        with contextlib.suppress(OSError):  # lost again already, and closed: the first session says so
+            client.get_transport().sock.settimeout(_LOOK)
 
     def reach(self, hop: Hop, deadline: Deadline) -> Any:
         """Return a socket, or a channel of the hop before, that leads to the sshd of this hop."""
