@@ -18,6 +18,7 @@ from tests.slurm.stand import Run, Stand, stand, state
 TABLE = Path(__file__).parents[1] / "cases" / "slurm" / "edges.yaml"
 CASES: list[dict[str, Any]] = yaml.safe_load(TABLE.read_text())
 RUNTIMES = {"process": "slurm", "apptainer": "hpc"}  # runtime -> the lab's cluster
+PAIRS = [(runtime, case) for runtime in RUNTIMES for case in CASES if case.get("only", runtime) == runtime]
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(900), pytest.mark.xdist_group("edges")]
 
 
@@ -33,13 +34,12 @@ class Table:
         return found
 
 
-@pytest.fixture(scope="module", params=list(RUNTIMES))
+@pytest.fixture(scope="module")
 def table(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Table]:
     """All pods of the table on one cluster, created before the first is looked at."""
     cluster = request.getfixturevalue(RUNTIMES[request.param])
     with stand(tmp_path_factory.mktemp("edges"), cluster, interlink_runtime=request.param) as site:
-        here = [case for case in CASES if case.get("only", request.param) == request.param]
-        made = {case["name"]: _create(site, case) for case in here}
+        made = {case["name"]: _create(site, case) for runtime, case in PAIRS if runtime == request.param}
         yield Table(made)
         runs = [run for run in made.values() if isinstance(run, Run)]
         for run in runs:
@@ -62,10 +62,10 @@ def _create(site: Stand, case: dict[str, Any]) -> Run | str:
     return Run(site, pod) if answer.status == 200 else text
 
 
-@pytest.mark.parametrize("case", CASES, ids=[case["name"] for case in CASES])
+@pytest.mark.parametrize(
+    ("table", "case"), PAIRS, ids=[f"{one}-{case['name']}" for one, case in PAIRS], indirect=["table"]
+)
 def test_edge(table: Table, case: dict[str, Any]) -> None:
-    if case["name"] not in table.made:
-        pytest.skip(f"only on {case['only']}")
     if "refused" in case:
         assert case["refused"] in str(table.made[case["name"]])
         return
