@@ -37,6 +37,8 @@ def bench(_: Context, only: list[str] | None = None, quick: bool = False, rounds
     names = only or list(BENCHMARKS)
     if unknown := [name for name in names if name not in BENCHMARKS]:
         raise Exit(f"no benchmark {unknown[0]!r}; there are {', '.join(BENCHMARKS)}", code=2)
+    if rounds < 0:
+        raise Exit(f"--rounds must be a number above 0, not {rounds}", code=2)
     rows: list[Row] = []
     try:
         for name in names:
