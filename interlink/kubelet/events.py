@@ -74,16 +74,16 @@ def started(pod: Json, status: Mapping[str, Any], pulled: Collection[str] = ()) 
     old = pod.get("status") or {}
     for key in ("initContainerStatuses", "containerStatuses"):
         known = {identity for item in old.get(key) or [] for identity in _identities(item)}
+        begun = {identity for item in old.get(key) or [] for identity in _begun(item)}
         for item in status.get(key) or []:
-            name, state = item["name"], item.get("state") or {}
-            identity = item.get("containerID")
+            name, identity = item["name"], item.get("containerID")
             if identity and identity not in known:
                 if name not in pulled:
                     present = f'Container image "{item.get("image")}" already present on machine'
                     yield pod_event(pod, "Pulled", present, container=name)
                 yield pod_event(pod, "Created", f"Created container: {name}", container=name)
-                if (state.get("terminated") or {}).get("reason") != "StartError":
-                    yield pod_event(pod, "Started", f"Started container {name}", container=name)
+            if identity in set(_begun(item)) - begun:
+                yield pod_event(pod, "Started", f"Started container {name}", container=name)
 
 
 def turned(pod: Json, status: Mapping[str, Any]) -> Iterator[Event]:
@@ -108,6 +108,15 @@ def killing(pod: Json, job: PodRecord) -> Iterator[Event]:
     for container in job.status.containers:
         if isinstance(container.state, Running):
             yield pod_event(pod, "Killing", f"Stopping container {container.name}", container=container.name)
+
+
+def _begun(status: Json) -> Iterator[str]:
+    """Yield the containers that have run: one that was created may wait for its start, or never come to it."""
+    for key in ("state", "lastState"):
+        of = status.get(key) or {}
+        ended = of.get("terminated") or {}
+        if "running" in of or (ended and ended.get("reason") != "StartError"):
+            yield str(ended.get("containerID") or status.get("containerID") or "")
 
 
 def _identities(status: Json) -> Iterator[str]:

@@ -149,6 +149,25 @@ def test_an_init_is_told_by_its_place_and_a_start_that_failed_as_none() -> None:
     assert reasons({}, new, "i") == [("Created", "spec.initContainers{i}")]
 
 
+def test_what_waits_for_its_start_is_created_and_told_as_started_once_it_runs() -> None:
+    created = {"containerStatuses": [shown("c", "docker://1", waiting={"reason": "ContainerCreating"})]}
+    runs = {"containerStatuses": [shown("c", "docker://1", running={})]}
+    refused = {"containerStatuses": [shown("c", "docker://1", terminated={"reason": "StartError"})]}
+    where = "spec.containers{c}"
+    assert reasons({}, created, "c") == [("Created", where)]
+    assert reasons(created, runs) == [("Started", where)]
+    assert reasons(created, refused) == []
+
+
+def test_a_container_that_ended_and_waits_for_its_restart_was_started() -> None:
+    ended = {"reason": "Error", "containerID": "docker://1"}
+    waits = {"containerStatuses": [shown("c", "docker://1", waiting={"reason": "CrashLoopBackOff"})]}
+    waits["containerStatuses"][0]["lastState"] = {"terminated": ended}
+    where = "spec.containers{c}"
+    assert reasons({}, waits, "c") == [("Created", where), ("Started", where)]
+    assert reasons(waits, waits) == []
+
+
 def test_which_volumes_are_refreshed_and_how_often() -> None:
     root = {"name": "a", "projected": {"sources": [{"configMap": {"name": "kube-root-ca.crt"}}]}}
     other = {"name": "b", "configMap": {"name": "mine"}}
