@@ -5,10 +5,10 @@ What the script on the host sets before it uses a text from here: `$IL_POD` the 
 user part of the image's USER ("0" if none; see security.py), `$IL_POD_IP`, `$IL_HOST_IP`, `$IL_GPU_<n>`
 and `$IL_VOLUME_<n>` where asked for (resources.device, mounts.sub_paths).
 
-In the bundle: `env/<container>` (Launch.env.file), `vol/<volume>/` (files.layout), `none/<volume>/`
-(mounts.missing), `resolv.conf` (network.resolv_conf) and, written on the host once the pod's address is
-known, `hosts` (network.hosts_lines). With `message=True` also `message/<container>-<attempt>`, mode 0666,
-made before the launch: the container's termination message.
+In the bundle: `env/<container>` (Launch.env.file), `environ/<container>` (Launch.env.unassigned),
+`vol/<volume>/` (files.layout), `none/<volume>/` (mounts.missing), `resolv.conf` (network.resolv_conf) and,
+written on the host once the pod's address is known, `hosts` (network.hosts_lines). With `message=True` also
+`message/<container>-<attempt>`, mode 0666, made before the launch: the container's termination message.
 """
 
 from __future__ import annotations
@@ -53,11 +53,16 @@ class Launch:
     image: str
     words: tuple[Text, ...] = field(repr=False)
     env: envfile.EnvPlan = field(default_factory=envfile.EnvPlan)
+    environ: Text = ()  # the file of Launch.env.unassigned, on the host
 
     def command_line(self, prefix: str) -> str:
-        """Return one line of shell: the variables that only the CLI's environment can carry, then the call."""
+        """Return one line of shell: the variables that only the CLI's environment can carry, then the call.
+
+        `$IL_BIN` is the directory of environ.sh on the host.
+        """
         assigned = [f"{variable.name}={line([variable.value])} " for variable in self.env.exported]
-        return "".join((*assigned, prefix, " ", line(self.words)))
+        environ = f'sh "$IL_BIN/environ.sh" {line([self.environ])} ' if self.environ else ""
+        return "".join((*assigned, environ, prefix, " ", line(self.words)))
 
 
 def needs_pause(pod: Pod) -> bool:
@@ -114,7 +119,8 @@ def launch(
         *texts("--", _image(container.image, site)),
         *rest,
     )
-    return Launch(container.image, words, plan)
+    environ = text(mounts.POD_DIRECTORY, f"/environ/{container.name}") if plan.named else ()
+    return Launch(container.image, words, plan, environ)
 
 
 def labels(pod: Pod, site: Site, container: str, kind: str) -> tuple[Text, ...]:
@@ -189,8 +195,8 @@ def _env_flags(plan: envfile.EnvPlan, env: tuple[EnvVar, ...], container: Contai
     words: list[Text] = []
     if plan.file:
         words += [text("--env-file"), text(mounts.POD_DIRECTORY, f"/env/{container.name}")]
-    for variable in plan.exported:
-        words += texts("--env", variable.name)
+    for name in (*(variable.name for variable in plan.exported), *plan.named):
+        words += texts("--env", name)
     if site.engine == "podman":  # its own additions, which no pod expects
         given = {variable.name for variable in env} | ({"TERM"} if container.raw.get("tty") else set())
         words += [word for name in ("container", "TERM") if name not in given for word in texts("--unsetenv", name)]

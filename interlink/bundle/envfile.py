@@ -2,8 +2,9 @@
 
 An env-file carries one line a variable, under any name without a blank; it cannot carry line ends, and
 the engines read lines of 64 KiB at most, drop a final carriage return and take `#` for a comment.
-Everything else goes into the environment of that one engine process with `-e NAME`, which needs a name
-that a shell can assign. What fits neither way is refused by name (decisions.md 19).
+Everything else goes into the environment of that one engine process with `-e NAME`: assigned by the shell, or,
+under a name that no shell can assign (the key `app.conf` of a ConfigMap), put there from a file by environ.sh.
+What would steer the engine's command line is refused by name (decisions.md 19).
 """
 
 from __future__ import annotations
@@ -31,28 +32,39 @@ _STEERING = re.compile(
 
 @dataclass(frozen=True)
 class EnvPlan:
-    """Variables by the way they travel: `file` is the env-file, `exported` go into the CLI's environment."""
+    """Variables by the way they travel: `file` is the env-file, `exported` go into the CLI's environment.
+
+    So do the `named`, which `unassigned` holds as "NAME=VALUE" with a NUL after each.
+    """
 
     file: bytes = field(default=b"", repr=False)
     exported: tuple[EnvVar, ...] = ()
+    named: tuple[str, ...] = ()
+    unassigned: bytes = field(default=b"", repr=False)
 
 
 def plan(env: Iterable[EnvVar], *, field: str) -> EnvPlan:
     """Divide the variables; Unsupported names one that neither way can carry."""
     lines: list[bytes] = []
     exported: list[EnvVar] = []
+    unassigned: list[EnvVar] = []
     for variable in env:
         if _size(variable) > STRING_MAX:
             raise Unsupported(f"the value of {variable.name} is longer than 128 KiB", field=field)
         if _fits_a_line(variable):
             lines.append(f"{variable.name}={literal(variable.value)}\n".encode())
-        elif _IDENTIFIER.fullmatch(variable.name) and not _STEERING.fullmatch(variable.name):
+        elif _STEERING.fullmatch(variable.name):
+            raise Unsupported(f"the engine's command line cannot carry this value of {variable.name!r}", field=field)
+        elif _IDENTIFIER.fullmatch(variable.name):
             exported.append(variable)
+        elif is_plain(variable.value) and not variable.name.endswith("*"):  # a pattern, to podman
+            unassigned.append(variable)
         else:
             raise Unsupported(f"the engine's command line cannot carry this value of {variable.name!r}", field=field)
-    if sum(_size(variable) for variable in exported) > TOTAL_MAX:
+    if sum(_size(variable) for variable in (*exported, *unassigned)) > TOTAL_MAX:
         raise Unsupported("the variables with long or several lines exceed 1 MiB together", field=field)
-    return EnvPlan(b"".join(lines), tuple(exported))
+    records = b"".join(f"{variable.name}={literal(variable.value)}\0".encode() for variable in unassigned)
+    return EnvPlan(b"".join(lines), tuple(exported), tuple(variable.name for variable in unassigned), records)
 
 
 def _fits_a_line(variable: EnvVar) -> bool:

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from interlink.bundle import checks, docker, env, files, mounts, network, tar
+from interlink.drivers.docker import scripts
 from interlink.model.pod import Pod, PodRequest
 from tests.lab import process
 from tests.lab.hosts import Engine
@@ -72,11 +73,13 @@ class Runner:
         scope = mounts.Scope(request.pod, volumes, variables)
         entries = [entry for name, found in volumes.items() for entry in self._volume(request.pod, name, found)]
         entries += [tar.File(f"env/{container.name}", launch.env.file), *mounts.missing(scope)]
+        entries += [tar.File(f"environ/{container.name}", launch.env.unassigned)]
+        entries += [tar.File("environ.sh", scripts.text("environ").encode())]
         resolver = network.resolv_conf(request.pod, site.dns)
         entries += [tar.File("resolv.conf", resolver, 0o644)] if resolver else []
         unpack = ["sh", "-c", 'umask 077; exec tar -xpf - -C "$0"', str(self.place)]
         subprocess.run(unpack, input=tar.pack(entries), check=True)
-        script = f"IL_POD={self.place} IL_ATTEMPT=0 IL_USER=0 IL_HOST_IP=192.0.2.1\n"
+        script = f"IL_POD={self.place} IL_BIN={self.place} IL_ATTEMPT=0 IL_USER=0 IL_HOST_IP=192.0.2.1\n"
         script += launch.command_line(f'"$@" run --pull never --rm --name il-{self.uid}') + " < /dev/null\n"
         argv = ["sh", "-s", *self.engine.command]
         environment = {**process.clean_environment(), **self.engine.env}
@@ -122,6 +125,7 @@ def test_arguments_with_dollars(run: Runner) -> None:
 def test_variables_arrive_byte_for_byte(run: Runner) -> None:
     wanted = {f"T_{number}": word for number, word in enumerate(TORTURE)}
     wanted.update({"T.dotted": "x", "T-dash": "  y  ", "1T": "#z", "T_HUGE": "h\n" * 60_000})
+    wanted.update({"app.conf": "a = b\n[c]\n", "T.long": "é" * 40_000, "#T": "x", "T T": "y\n"})
     given = [{"name": name, "value": value} for name, value in wanted.items()]
     out = run(PodRequest(run.pod(["cat", "/proc/self/environ"], env=given)))
     arrived = dict(entry.decode().split("=", 1) for entry in out.split(b"\0")[:-1])

@@ -173,6 +173,8 @@ class _Bundle:
         name = container.name
         if launch.env.file:
             yield tar.File(f"env/{name}", launch.env.file)
+        if launch.env.unassigned:
+            yield tar.File(f"environ/{name}", launch.env.unassigned)
         for number, config in enumerate(images.pull_configs(self.request, container.image)):
             yield tar.File(f"pull/{name}/{number}/config.json", config)
         if cared := care.of(container):
@@ -183,7 +185,8 @@ class _Bundle:
             *hostpaths.checks(mounts.host_paths(self.pod, container)),
             *self._sub_paths(mounts.Scope(self.pod, volumes, env), container),
         ]
-        run = launch.command_line('"$@"' if launch.env.exported else 'exec "$@"')
+        # `exec` only where nothing stands before it
+        run = launch.command_line('"$@"' if launch.env.exported or launch.environ else 'exec "$@"')
         settings = {
             "IL_NONROOT": "1" if who.non_root and who.user is None else "",
             "IL_AS_ROOT": "1" if security.breaks_non_root(who) else "",

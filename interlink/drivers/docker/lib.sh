@@ -1,7 +1,7 @@
 # What all scripts of this driver share on a host: state files, the engine's answers, the feed.
 # POSIX sh (dash, busybox ash, bash). They run in <root>/<server id>, where the layout is:
 #   bin/<version>/*.sh   these scripts       engine, hostip    what `prepare` found out
-#   pods/<uid>/          one bundle: plan.sh, skeleton.json, c/<container>.sh, care/<container>.sh, env/, vol/, pull/, state/
+#   pods/<uid>/          one bundle: plan.sh, skeleton.json, c/<container>.sh, care/<container>.sh, env/, environ/, vol/, pull/, state/
 #   gone/<uid>           tombstone: deleted, never to be launched (again)
 #   kept/<uid>/          final status and last logs of a deleted pod
 #   live/<uid>           the supervisor steps this pod when a container of it ends

@@ -27,6 +27,7 @@ _INSTALLED = (
     "care",
     "tend",
     "dial",
+    "environ",
 )
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
 

@@ -117,7 +117,8 @@ class _About:
             state = self._with_message(state, name, number)
         before = self._before(attempts.get(number - 1), recorded)
         last = self._with_message(before, name, number - 1) if before else None
-        waits = record.get("WAIT", "") if isinstance(state, Terminated) or number < 0 else ""
+        # a record that is behind the engine still tells of the wait before this attempt
+        waits = recorded.get("WAIT", "") if isinstance(state, Terminated) or number < 0 else ""
         if waits:
             last = state if isinstance(state, Terminated) else last
             state = self._waiting(name, waits, record, last)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import itertools
+import re
 import subprocess
 import tarfile
 from pathlib import Path
@@ -96,6 +97,9 @@ def is_refused(variable: EnvVar) -> bool:
         value = text.literal(variable.value, KNOWN)
         fits = value == value.replace("\n", "").rstrip("\r") and text.is_plain(variable.value)
         assert not (fits and " " not in variable.name and variable.name[0] != "#"), "refused without need"
+        assignable = re.fullmatch(r"[A-Za-z_]\w*", variable.name, re.ASCII)
+        strange = not (assignable or text.is_plain(variable.value)) or variable.name.endswith("*")
+        assert strange or envfile._STEERING.fullmatch(variable.name), "refused without need"
         return True
     return False
 
@@ -113,7 +117,10 @@ def test_every_variable_arrives_or_is_refused(env: dict[str, text.Text]) -> None
     made = envfile.plan(variables, field="env")
     arrived = read_by_docker(made.file)
     arrived.update({variable.name: text.literal(variable.value, KNOWN) for variable in made.exported})
-    assert arrived == {name: text.literal(value, KNOWN) for name, value in env.items()}
+    unassigned = dict(record.split("=", 1) for record in made.unassigned.decode().split("\0")[:-1])
+    assert tuple(unassigned) == made.named
+    assert arrived | unassigned == {name: text.literal(value, KNOWN) for name, value in env.items()}
+    assert len(arrived) + len(unassigned) == len(env)
     assert all(variable.name.isidentifier() for variable in made.exported)
 
 
@@ -126,7 +133,9 @@ def test_every_variable_arrives_or_is_refused(env: dict[str, text.Text]) -> None
         ("A", (128 << 10) - 3, "exported"),
         ("A", (128 << 10) - 2, "refused"),
         ("A.B", 60_000, "file"),
-        ("A.B", 70_000, "refused"),
+        ("A.B", 70_000, "named"),
+        ("DOCKER_X", 70_000, "refused"),
+        ("A.*", 70_000, "refused"),
     ],
 )
 def test_long_values(name: str, size: int, way: str) -> None:
@@ -138,6 +147,7 @@ def test_long_values(name: str, size: int, way: str) -> None:
         made = envfile.plan([variable], field="f")
         assert bool(made.file) == (way == "file")
         assert bool(made.exported) == (way == "exported")
+        assert bool(made.named) == bool(made.unassigned) == (way == "named")
 
 
 def test_too_much_for_one_process() -> None:

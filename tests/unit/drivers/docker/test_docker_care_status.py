@@ -10,7 +10,7 @@ import pytest
 from interlink.drivers.docker import scripts
 from interlink.drivers.docker.inspect import Evidence
 from interlink.drivers.docker.status import pod_status
-from interlink.model.status import ContainerStatus, Running, Waiting
+from interlink.model.status import ContainerStatus, Phase, Running, Terminated, Waiting
 
 NOW = datetime(2026, 11, 21, tzinfo=timezone.utc)
 
@@ -53,6 +53,24 @@ def test_a_container_shows_only_after_its_post_start() -> None:
     status = seen(["poststart"])
     assert isinstance(status.state, Waiting)
     assert (status.started, status.ready, status.container_id) == (False, False, "")
+
+
+def test_a_record_behind_the_engine_does_not_hide_an_end() -> None:
+    """The engine has started and ended what the record still pulls the image for."""
+    skeleton = {"namespace": "n", "name": "p", "policy": "Never"}
+    skeleton["containers"] = [{"name": "c", "kind": "main", "image": "i"}]  # type: ignore[assignment]
+    ended = {
+        "Status": "exited",
+        "ExitCode": 3,
+        "StartedAt": "2026-11-21T09:42:15Z",
+        "FinishedAt": "2026-11-21T09:42:16Z",
+    }
+    behind = {"c": {"N": "-1", "ID": "", "RC": "", "WAIT": "Pulling"}}
+    evidence = Evidence("u", skeleton, behind, engine={"c": {0: {"id": "1", "state": ended}}}, here=True)
+    status = pod_status(evidence, "docker", "10.0.0.1", NOW)
+    [container] = status.containers
+    assert isinstance(container.state, Terminated)
+    assert (status.phase, container.state.exit_code, container.last_state) == (Phase.FAILED, 3, None)
 
 
 def test_records_share_no_variable() -> None:
