@@ -19,7 +19,7 @@ each() { # call a function after loading each container; a failure ends the loop
 
 fresh() {
 	for field in pid started finished reason message last termed devices; do eval "${field}_$n="; done
-	eval "state_$n=new code_$n=0 attempt_$n=0 delay_$n=0 size_$n=0"
+	eval "state_$n=new code_$n=0 attempt_$n=0 delay_$n=0 put_off_$n=0 size_$n=0"
 }
 
 # --- the image, if the runtime runs one
@@ -60,7 +60,7 @@ on_pulled() { # INDEX CODE
 	rm -f "image/$name.result"
 	if [ "$2" = 0 ]; then
 		[ -z "$text" ] || tell Normal "$word" "$text"
-		eval "delay_$i=0"
+		eval "put_off_$i=0"
 		launch
 	else
 		put_off "$word" "$text"
@@ -72,10 +72,15 @@ put_off() { # REASON MESSAGE
 	put state unready
 	put reason "$1"
 	put message "$2"
-	tell Warning Failed "Error: $1: $2"
-	eval "delay=\$delay_$i"
+	case $1 in # a kubelet tells why, and then of the error
+	InvalidImageName) tell Warning InspectFailed "$2"; tell Warning Failed "Error: $1" ;;
+	ErrImageNeverPull) tell Warning "$1" "$2"; tell Warning Failed "Error: $1" ;;
+	*) tell Warning Failed "Error: $1: $2" ;;
+	esac
+	eval "delay=\$put_off_$i" # not that of a container that ends again and again: its image may be there each time
 	delay=$((delay == 0 ? 10 : delay * 2))
-	eval "delay_$i=$((delay > 300 ? 300 : delay))"
+	delay=$((delay > 300 ? 300 : delay))
+	eval "put_off_$i=$delay"
 	later "$delay" "due $i"
 	[ "$1" != ErrImagePull ] || later 5 "stale $i"
 }

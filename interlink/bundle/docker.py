@@ -209,8 +209,8 @@ def _mount_flags(scope: mounts.Scope, container: Container, site: Site) -> tuple
     sealed = bool(container.security.get("readOnlyRootFilesystem"))
     own = [("hosts", "/etc/hosts")] if network.needs_hosts(scope.pod) else []
     own += [("resolv.conf", "/etc/resolv.conf")] if network.resolv_conf(scope.pod, site.dns) is not None else []
-    extra = [
-        mounts.Mount("bind", text(mounts.POD_DIRECTORY, f"/{name}"), target, sealed)
+    extra = [  # a kubelet's hosts file can be written even where nothing else can
+        mounts.Mount("bind", text(mounts.POD_DIRECTORY, f"/{name}"), target, sealed and name != "hosts")
         for name, target in own
         if target not in taken
     ]

@@ -24,6 +24,7 @@ DEADLINE = "Pod was active on the node longer than the specified deadline"
 
 
 CRASH_LOOP = "CrashLoopBackOff"
+MESSAGES_MAX = 12 << 10  # bytes of termination messages in a pod's status, as in the kubelet's `normalizeStatus`
 # A container that waits for these has a sandbox on a real node; ours may make it only when it is needed.
 _ON_HOST = (
     *("ErrImagePull", "ImagePullBackOff", "ErrImageNeverPull", "InvalidImageName"),
@@ -171,7 +172,7 @@ def _address(text: str) -> str:
 
 def _container(spec: Container, seen: ContainerStatus | None, pod: Pod) -> dict[str, Any]:
     """Return one container's status; `ready` and `started` are what its kind makes of the state."""
-    known = seen or _unseen(spec, pod)
+    known = _within(seen or _unseen(spec, pod), MESSAGES_MAX // len(pod.containers))
     shown = container_json(known)
     alive = isinstance(known.state, Running)
     completed = isinstance(known.state, Terminated) and known.state.exit_code == 0
@@ -183,6 +184,20 @@ def _container(spec: Container, seen: ContainerStatus | None, pod: Pod) -> dict[
         "ready": completed if spec.kind is Kind.INIT else alive and known.ready,
         "started": started,
     }
+
+
+def _within(seen: ContainerStatus, limit: int) -> ContainerStatus:
+    """Return the status with at most so many bytes in each termination message."""
+    state, last = seen.state, seen.last_state
+    return replace(
+        seen,
+        state=_cut(state, limit) if isinstance(state, Terminated) else state,
+        last_state=_cut(last, limit) if last else None,
+    )
+
+
+def _cut(state: Terminated, limit: int) -> Terminated:
+    return replace(state, message=state.message.encode()[:limit].decode(errors="ignore"))
 
 
 def _unseen(spec: Container, pod: Pod) -> ContainerStatus:

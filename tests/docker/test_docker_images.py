@@ -21,21 +21,25 @@ def _waits(status: PodStatus, *reasons: str) -> bool:
 
 
 @pytest.mark.parametrize(
-    ("image", "more", "reasons"),
+    ("image", "more", "reasons", "told"),
     [
-        ("127.0.0.1:9/no/such:1", {}, ("ErrImagePull", "ImagePullBackOff")),
-        ("no-such:1", {"imagePullPolicy": "Never"}, ("ErrImageNeverPull",)),
-        ("Not Valid:1", {}, ("InvalidImageName",)),
-        ("busybox:1.36", {"securityContext": {"runAsNonRoot": True}}, ("CreateContainerConfigError",)),
-        ("lab/named-user:1", {"securityContext": {"runAsNonRoot": True}}, ("CreateContainerConfigError",)),
+        ("127.0.0.1:9/no/such:1", {}, ("ErrImagePull", "ImagePullBackOff"), ["Pulling", "Failed"]),
+        ("no-such:1", {"imagePullPolicy": "Never"}, ("ErrImageNeverPull",), ["ErrImageNeverPull", "Failed"]),
+        ("Not Valid:1", {}, ("InvalidImageName",), ["InspectFailed", "Failed"]),
+        ("busybox:1.36", {"securityContext": {"runAsNonRoot": True}}, ("CreateContainerConfigError",), ["Failed"]),
+        ("lab/named-user:1", {"securityContext": {"runAsNonRoot": True}}, ("CreateContainerConfigError",), ["Failed"]),
     ],
 )
-def test_waiting(place: Place, image: str, more: dict[str, object], reasons: tuple[str, ...]) -> None:
+def test_waiting(place: Place, image: str, more: dict[str, object], reasons: tuple[str, ...], told: list[str]) -> None:
     with place.rig.run(Box("true", more={"image": image, **more}), Box("true", name="fine")) as run:
         status = run.until(lambda s: _waits(s, *reasons), " or ".join(reasons))
         assert status.phase is Phase.PENDING
         status = run.until(lambda s: isinstance(container(s, "fine").state, Terminated), "the other goes on")
         assert ended(status, "fine").exit_code == 0
+        events = [
+            event for event in place.driver.listing().events if event.uid == run.uid and event.container == "main"
+        ]
+        assert [event.reason for event in events][: len(told)] == told
 
 
 def test_image_of_a_private_registry(place: Place, private_registry: Registry) -> None:

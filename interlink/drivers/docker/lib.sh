@@ -77,6 +77,8 @@ il_wait() {
         case $2:$3 in
             ContainerCreating:'Failed to create pod sandbox'*) il_event Warning FailedCreatePodSandBox '' "$3" ;;
             ContainerCreating:*) il_event Warning FailedMount '' "$3" ;;
+            InvalidImageName:*) il_event Warning InspectFailed "$1" "$3"; il_event Warning Failed "$1" "Error: $2" ;;
+            ErrImageNeverPull:*) il_event Warning "$2" "$1" "$3"; il_event Warning Failed "$1" "Error: $2" ;;
             *) il_event Warning Failed "$1" "$2: $3" ;;
         esac
     fi

@@ -123,6 +123,18 @@ def test_containers_are_sorted_by_name_and_complete() -> None:
     assert status["containerStatuses"][0]["state"] == {"waiting": {"reason": "PodInitializing"}}
 
 
+def test_the_containers_of_a_pod_share_the_room_for_their_messages() -> None:
+    long = Terminated(1, "Error", "0é" * 3000)
+    for names, size in (("abcd", 3072), ("c", 9000)):
+        containers: Containers = dict.fromkeys(names, long)
+        seen = job(containers, Phase.RUNNING)
+        twice = tuple(replace(c, last_state=long) for c in seen.status.containers)
+        status = podstatus.reported(pod(containers), replace(seen, status=replace(seen.status, containers=twice)), HERE)
+        assert status is not None
+        found = [c[key]["terminated"]["message"] for c in status["containerStatuses"] for key in ("state", "lastState")]
+        assert [len(message.encode()) for message in found] == [size] * 2 * len(names)
+
+
 def test_what_else_a_status_holds() -> None:
     containers: Containers = {"i": (Kind.INIT, OK), "c": RUNNING}
     status = podstatus.reported(pod(containers), job(containers, Phase.RUNNING), HERE)
