@@ -61,12 +61,15 @@ def test_timestamps(rig: Rig) -> None:
 
 @pytest.mark.needs("processes")
 def test_since_and_timestamps_tell_early_from_late(rig: Rig) -> None:
-    with rig.run(Box("echo early; sleep 6; echo late; sleep 300")) as run:
+    with rig.run(Box("echo early; sleep 12; echo late; sleep 300")) as run:
         run.logged(b"late")
         stamps = [line.split(b" ")[0] for line in run.log(timestamps=True).splitlines()]
         early, late = (datetime.fromisoformat(f"{stamp[:19].decode()}+00:00") for stamp in stamps)
         assert timedelta(seconds=3) < late - early
         assert run.log(since_time=early + timedelta(seconds=3)) == b"late\n"
+        ago = datetime.now(timezone.utc) - early
+        assert run.log(since_seconds=int(ago.total_seconds()) - 3) == b"late\n"
+        assert run.log(since_seconds=int(ago.total_seconds()) - 3, tail=5) == b"late\n"
 
 
 @pytest.mark.needs("processes")

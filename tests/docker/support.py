@@ -12,7 +12,7 @@ from typing import Any
 from interlink.drivers.docker import DockerDriver
 from interlink.model.host import Host
 from interlink.remote.connection import Connection, Result, Stream
-from tests.contract.support import Rig
+from tests.contract.support import Rig, Run
 from tests.lab.hosts import TEST_IMAGE, Engine
 
 FEATURES = frozenset({"host", "processes", "images", "restarts", "volumes", "mounts", "odd-env"})
@@ -99,3 +99,11 @@ def group(pid: int) -> list[str]:
             if int(fields[2]) == pid and fields[0] != "Z":
                 found.append(entry)
     return found
+
+
+def host_events(run: Run) -> list[tuple[str, str, str]]:
+    """Return reason, container and message of what the host has told of a pod, oldest first."""
+    assert isinstance(run.driver, DockerDriver)
+    feed = run.driver._connection.run(f"cat {run.driver._place.directory}/feed").text
+    lines = [line.split("\t") for line in feed.splitlines() if line.startswith(run.uid)]
+    return [(reason, container, message) for _, _, _, reason, container, message in lines]

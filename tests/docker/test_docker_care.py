@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from interlink.drivers.docker import DockerDriver
 from interlink.model.status import Phase, PodStatus, Terminated, Waiting
 from tests.contract.factories.docker import engine_rig
 from tests.contract.support import Box, Rig, Run, container, ended, runs
+from tests.docker.support import host_events
 from tests.lab.hosts import SshHost
 
 pytestmark = pytest.mark.lab
@@ -42,10 +42,7 @@ def ready(status: PodStatus) -> bool:
 
 def events(run: Run, reason: str) -> list[str]:
     """Return the messages of the host's events of a pod."""
-    assert isinstance(run.driver, DockerDriver)
-    feed = run.driver._connection.run(f"cat {run.driver._place.directory}/feed").text
-    lines = [line.split("\t") for line in feed.splitlines() if line.startswith(run.uid)]
-    return [message for _, _, _, said, _, message in lines if said == reason]
+    return [message for said, _, message in host_events(run) if said == reason]
 
 
 def test_readiness_goes_up_and_down(rig: Rig, inside: Callable[[Run, str], str]) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from interlink.model.status import Phase, PodStatus, Terminated, Waiting
 from tests.contract.support import Box, container, ended
-from tests.docker.support import Place
+from tests.docker.support import Place, host_events
 from tests.lab.registry import Registry
 
 pytestmark = pytest.mark.lab
@@ -36,10 +36,14 @@ def test_waiting(place: Place, image: str, more: dict[str, object], reasons: tup
         assert status.phase is Phase.PENDING
         status = run.until(lambda s: isinstance(container(s, "fine").state, Terminated), "the other goes on")
         assert ended(status, "fine").exit_code == 0
-        events = [
-            event for event in place.driver.listing().events if event.uid == run.uid and event.container == "main"
-        ]
-        assert [event.reason for event in events][: len(told)] == told
+        assert [reason for reason, name, _ in host_events(run) if name == "main"][: len(told)] == told
+
+
+def test_a_numeric_user_of_the_image_is_not_root(place: Place) -> None:
+    box = Box("id -u", more={"image": "lab/show:1", "securityContext": {"runAsNonRoot": True}})
+    with place.rig.run(box) as run:
+        assert run.ended().phase is Phase.SUCCEEDED
+        assert run.log() == b"1000\n"
 
 
 def test_image_of_a_private_registry(place: Place, private_registry: Registry) -> None:

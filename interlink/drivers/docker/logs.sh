@@ -10,6 +10,12 @@ il_logs() {
     if [ "$N" -lt 0 ] && [ -n "$7" ] && [ "$3" -eq 0 ]; then il_logs_await "$1" "$2"; return; fi
     N=${8:-$((N - $3))}
     if [ "$N" -lt 0 ]; then if [ "$3" -eq 0 ] && [ -f "$P/c/$2.sh" ]; then echo waits; else echo none; fi; return 0; fi
+    since=$5
+    case $5 in
+        '' | *[!0-9]*) ;;
+        *) since=$(date -u -d "@$(($(date +%s) - $5))" +%Y-%m-%dT%H:%M:%S.000000000Z) ;; # to docker, `4` is a second of 1970
+    esac
+    set -- "$1" "$2" "$3" "$4" "$since" "$6" "$7"
     if [ "$P" = "kept/$1" ]; then il_logs_kept "$P/log/$2-$N" "$4" "$5" "$6"; return; fi
     "$IL_ENGINE" container inspect --format ' ' "il-$1-$2-$N" > /dev/null 2>&1 || { echo none; return 0; }
     name=il-$1-$2-$N
@@ -29,7 +35,6 @@ il_logs_follow() {
         since=$("$IL_ENGINE" logs --timestamps --tail "$3" ${4:+--since "$4"} "$name" 2>&1 | sed 's/ .*//;q')
         since=${since:-$4}
     fi
-    case $since in '' | *[!0-9]*) ;; *) since=$(date -u -d "@$(($(date +%s) - since))" +%Y-%m-%dT%H:%M:%SZ) ;; esac
     stamps=$5
     set -- "$1" "$2-$N" ${since:+--since "$since"} ${stamps:+--timestamps}
     { told=$(il_logs_counted "$@" 2>&1); } 5>&1
@@ -69,9 +74,5 @@ il_logs_await() {
 il_logs_kept() {
     if [ ! -f "$1" ]; then echo none; return 0; fi
     echo ok
-    case $3 in
-        '') cat "$1" ;;
-        *[!0-9]*) awk -v since="$3" '$1 >= since' "$1" ;;
-        *) awk -v since="$(date -u -d "@$(($(date +%s) - $3))" +%Y-%m-%dT%H:%M:%S)" '$1 >= since' "$1" ;;
-    esac | if [ "$2" = all ]; then cat; else tail -n "$2"; fi | if [ -n "$4" ]; then cat; else sed 's/^[^ ]* //'; fi
+    if [ -z "$3" ]; then cat "$1"; else awk -v since="$3" '$1 >= since' "$1"; fi | if [ "$2" = all ]; then cat; else tail -n "$2"; fi | if [ -n "$4" ]; then cat; else sed 's/^[^ ]* //'; fi
 }

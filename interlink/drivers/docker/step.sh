@@ -358,11 +358,11 @@ il_user() {
 
 # il_nonroot CONTAINER: runAsNonRoot holds for it: its user must be a number other than 0.
 il_nonroot() {
-    case $IL_AS_ROOT$IL_USER in
-        1*) il_retry "$1" CreateContainerConfigError "container's runAsUser breaks non-root policy" ;;
-        '') return 0 ;;
-        0 | root) il_retry "$1" CreateContainerConfigError "container has runAsNonRoot and image will run as root" ;;
-        *[!0-9]*) il_retry "$1" CreateContainerConfigError "container has runAsNonRoot and image has non-numeric user ($IL_USER), cannot verify user is non-root" ;;
+    case $IL_AS_ROOT:$IL_USER in
+        1:*) il_retry "$1" CreateContainerConfigError "container's runAsUser breaks non-root policy" ;;
+        :) return 0 ;;
+        :0 | :root) il_retry "$1" CreateContainerConfigError "container has runAsNonRoot and image will run as root" ;;
+        :*[!0-9]*) il_retry "$1" CreateContainerConfigError "container has runAsNonRoot and image has non-numeric user ($IL_USER), cannot verify user is non-root" ;;
         *) return 0 ;;
     esac
     return 1
