@@ -31,6 +31,9 @@ def capacity_of(host: Host, facts: HostFacts | None) -> dict[str, int]:
         found |= {} if facts.cpus is None else {"cpu": int(facts.cpus * 1000)}
         found |= {} if facts.memory is None else {"memory": facts.memory}
         found |= {} if facts.pods is None else {"pods": facts.pods}
+        # Without it the scheduler would never bind a pod that asks for some; hosts do not account for it.
+        disk = (facts.raw.get("disk") or {}).get("total")
+        found |= {} if disk is None else {"ephemeral-storage": int(disk)}
     if host.get("interlink_pods") is not None:
         found["pods"] = int(host.get("interlink_pods"))
     stated = host.get("interlink_capacity") or {}

@@ -193,11 +193,11 @@ def log_json(query: LogQuery) -> dict[str, Any]:
 
 
 def ping_json(ping: Ping) -> dict[str, Any]:
-    """Write PingResponse. Quantities are strings, everything but cpu, memory and pods an accelerator."""
+    """Write PingResponse. Quantities are strings; what carries a domain is an accelerator, storage is not said."""
     result: dict[str, Any] = {"status": ping.status}
     if ping.resources:
         resources: dict[str, Any] = {key: str(ping.resources[key]) for key in _PLAIN if key in ping.resources}
-        others = [(key, value) for key, value in ping.resources.items() if key not in _PLAIN]
+        others = [(key, value) for key, value in ping.resources.items() if "/" in key]
         if others:
             resources["accelerators"] = [{"resourceType": key, "available": str(value)} for key, value in others]
         result["resources"] = resources

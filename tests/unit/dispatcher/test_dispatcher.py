@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from interlink.dispatcher import Dispatcher
+from interlink.dispatcher import Dispatcher, capacity
 from interlink.drivers.mock import Fault
 from interlink.errors import Conflict, HostUnreachable, InvalidPod, NotFound, Unavailable, Unsupported
 from interlink.ledger import FileLeases, FilePayloads, Ledger
-from interlink.model.driver import Change, LogQuery, PodEvent
+from interlink.model.driver import Change, HostFacts, LogQuery, PodEvent
 from interlink.model.host import Host
 from interlink.model.pod import PodRef
 from interlink.model.status import Kind, Phase, Running, Terminated, Waiting
@@ -563,6 +563,21 @@ def test_a_host_without_a_driver_is_tried_again(tmp_path: Path) -> None:
 
 
 # Views
+
+
+@pytest.mark.parametrize(
+    ("stated", "raw", "offered"),
+    [
+        ({}, {"disk": {"total": 40 << 30, "free": 1 << 30}}, 40 << 30),
+        ({"ephemeral-storage": "5Gi"}, {"disk": {"total": 40 << 30}}, 5 << 30),
+        ({}, {"disk": {}}, None),
+    ],
+)
+def test_the_roots_disk_is_the_storage_that_pods_may_ask_for(
+    stated: dict[str, str], raw: dict[str, Any], offered: int | None
+) -> None:
+    host = Host("h", vars={"interlink_capacity": stated})
+    assert capacity.capacity_of(host, HostFacts(raw=raw)).get("ephemeral-storage") == offered
 
 
 def test_nodes_are_made_of_their_hosts(tmp_path: Path) -> None:
