@@ -71,14 +71,9 @@ def test_a_failing_init_is_restarted(rig: Rig) -> None:
         assert status.phase is Phase.PENDING
 
 
-def deadline(rig: Rig) -> int:
-    """Return seconds in which a container has started and ended, on a busy machine too."""
-    return 12 if "images" in rig.features else 3
-
-
 def test_deadline_ends_a_running_pod(rig: Rig) -> None:
     boxes = (Box("exit 6", name="early", code=6), Box("sleep 300", **FOREVER))
-    with rig.run(*boxes, activeDeadlineSeconds=deadline(rig)) as run:
+    with rig.run(*boxes, activeDeadlineSeconds=rig.deadline) as run:
         status = run.ended()
         assert (status.phase, status.reason) == (Phase.FAILED, "DeadlineExceeded")
         assert ended(status, "early").exit_code == 6
@@ -86,7 +81,7 @@ def test_deadline_ends_a_running_pod(rig: Rig) -> None:
 
 
 def test_deadline_ends_restarts(rig: Rig) -> None:
-    with rig.run(Box("exit 1", code=1), restartPolicy="Always", activeDeadlineSeconds=deadline(rig)) as run:
+    with rig.run(Box("exit 1", code=1), restartPolicy="Always", activeDeadlineSeconds=rig.deadline) as run:
         status = run.ended()
         assert (status.phase, status.reason) == (Phase.FAILED, "DeadlineExceeded")
         assert ended(status).exit_code == 1

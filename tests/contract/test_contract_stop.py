@@ -119,7 +119,7 @@ def ended_yet(status: object, name: str) -> bool:
 @pytest.mark.needs("images")
 def test_a_delete_during_the_stop_at_a_deadline_lets_it_finish(rig: Rig) -> None:
     box = Box("trap 'echo stopping; sleep 4; exit 5' TERM; echo up; while :; do sleep 0.1; done")
-    with rig.run(box, activeDeadlineSeconds=1, terminationGracePeriodSeconds=30) as run:
+    with rig.run(box, activeDeadlineSeconds=rig.deadline, terminationGracePeriodSeconds=30) as run:
         run.logged(b"stopping\n")
         final = run.delete()
         assert final is not None

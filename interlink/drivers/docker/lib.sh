@@ -79,6 +79,11 @@ il_wait() {
             ContainerCreating:*) il_event Warning FailedMount '' "$3" ;;
             InvalidImageName:*) il_event Warning InspectFailed "$1" "$3"; il_event Warning Failed "$1" "Error: $2" ;;
             ErrImageNeverPull:*) il_event Warning "$2" "$1" "$3"; il_event Warning Failed "$1" "Error: $2" ;;
+            CreateContainerConfigError:*) # a kubelet has the image before it looks at this
+                if [ "$READY" -ne $((N + 1)) ]; then
+                    il_event Normal Pulled "$1" "Container image \"$IL_IMAGE\" already present on machine"
+                fi
+                il_event Warning Failed "$1" "Error: $3" ;;
             *) il_event Warning Failed "$1" "$2: $3" ;;
         esac
     fi

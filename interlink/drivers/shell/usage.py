@@ -7,6 +7,7 @@ with its end. Memory is the proportional set size, in which shared pages count o
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 
@@ -14,7 +15,11 @@ from interlink.errors import OutcomeUnknown
 from interlink.model.usage import ContainerUsage, HostUsage
 from interlink.remote import usage
 
-_UTIME, _CSTIME, _STARTED = 11, 14, 19  # fields of /proc/PID/stat behind the command, from 0 (proc_pid_stat(5))
+# Fields of /proc/PID/stat behind the command, from 0 (proc_pid_stat(5)).
+_STATE, _PARENT, _UTIME, _CSTIME, _STARTED = 0, 1, 11, 14, 19
+_ENDED = "ZX"  # states of a process that has no memory any more
+
+_Container = tuple[str, str]  # the pod's UID, the container's name
 
 
 @dataclass
@@ -38,8 +43,8 @@ def parse(output: str) -> HostUsage:
     return replace(machine.usage(), pods={uid: tuple(containers) for uid, containers in pods.items()})
 
 
-def _sums(lines: list[str]) -> dict[tuple[str, str], _Sum]:
-    marks: dict[str, tuple[str, str]] = {}
+def _sums(lines: list[str]) -> dict[_Container, _Sum]:
+    marks: dict[str, _Container] = {}
     memory: dict[str, int] = {}
     stats: dict[str, list[str]] = {}
     for line in lines:
@@ -52,11 +57,24 @@ def _sums(lines: list[str]) -> dict[tuple[str, str], _Sum]:
             stats[pid] = text.rpartition(") ")[2].split()
         elif file == "smaps_rollup":
             memory[pid] = int(text.split()[1]) << 10
-    sums: dict[tuple[str, str], _Sum] = defaultdict(_Sum)
+    sums: dict[_Container, _Sum] = defaultdict(_Sum)
+    parents = {pid: fields[_PARENT] for pid, fields in stats.items()}
     for pid, fields in stats.items():
-        if pid in marks:
-            _add(sums[marks[pid]], fields, memory.get(pid))
+        mark = _mark(pid, marks, parents)
+        if mark is not None:
+            _add(sums[mark], fields, 0 if fields[_STATE] in _ENDED else memory.get(pid))
     return sums
+
+
+def _mark(pid: str, marks: Mapping[str, _Container], parents: Mapping[str, str]) -> _Container | None:
+    """Return the container of a process: its own mark, or that of its nearest ancestor."""
+    for _ in range(len(parents) + 1):  # the files were read one after the other: a number may be used again
+        if pid in marks:
+            return marks[pid]
+        if pid not in parents:
+            return None
+        pid = parents[pid]
+    return None
 
 
 def _add(total: _Sum, fields: list[str], memory: int | None) -> None:
