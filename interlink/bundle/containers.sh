@@ -239,11 +239,15 @@ on_due() {
 	esac
 }
 
-# Whatever a container has left behind carries its mark in the environment.
+# Whatever a container has left behind carries its mark in the environment, or is of its session: what a runtime
+# mounts images with has neither its parent nor its environment.
 scour() {
 	tries=0
 	while [ "$tries" -lt 50 ]; do
 		left=
+		for word in $(of_session "${pid:--}"); do
+			kill -KILL "$word" 2>/dev/null && left=yes
+		done
 		for file in $(grep -lsFxz -e "IL_CONTAINER=$1" -e "IL_CONTAINER=${1%/*}" /proc/[0-9]*/environ); do
 			file=${file#/proc/}
 			kill -KILL "${file%%/*}" 2>/dev/null && left=yes
@@ -252,6 +256,12 @@ scour() {
 		tries=$((tries + 1))
 		[ "$tries" -lt 3 ] || sleep 0.1
 	done
+}
+
+# The living processes of a session; its number is not given to another while there is one.
+of_session() {
+	cat /proc/[0-9]*/stat 2>/dev/null | awk -v session="$1" '
+		{ pid = $1; sub(/^.*\) /, ""); if ($4 == session && $1 != "Z" && $1 != "X") print pid }'
 }
 
 halt() {

@@ -42,6 +42,7 @@ def test_without_a_controller_nothing_changes_and_it_is_told(fragile: Callable[.
 def test_sbatch_that_gave_up_is_not_repeated(fragile: Callable[..., Stand]) -> None:
     """A stopped controller accepts the job once it goes on, minutes after sbatch has failed."""
     stand = fragile(settings=Settings(extra=("MessageTimeout=3",)))
+    stand.wait_until(lambda: stand.host()["reachable"], "the cluster answers")  # or nothing is submitted at all
     stand.cluster.controller.pause()
     pods = [stand.pod("sleep 2; echo once >> /home/labuser/marks") for _ in range(5)]
     for pod in pods:

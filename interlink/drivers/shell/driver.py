@@ -127,7 +127,9 @@ class ShellDriver:
 
     def stats(self) -> HostUsage:
         """Read what the host and the processes of pods have used, whatever server's they are."""
-        result = self._connection.run(usage.script() + scripts.source(__package__, "stats.sh"))
+        self._bundles.ready()
+        place = replace(self._bundles.place, functions=usage.script() + scripts.source(__package__, "stats.sh"))
+        result = self._connection.run(place.call("il_stats"))
         self._bundles.judge(result)
         return used.parse(result.text)
 

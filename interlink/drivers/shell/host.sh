@@ -34,11 +34,14 @@ il_lose() {
 	echo "$1" >>feed
 }
 
-# il_scour UID: kill what carries the pod's mark in its environment, until nothing does.
+# il_scour UID: kill what carries the pod's mark in its environment, or is of a session of its, until nothing does.
 il_scour() {
 	il_n=0
 	while [ "$il_n" -lt 50 ]; do
 		il_left=
+		for il_word in $(il_of_sessions "$1"); do
+			kill -KILL "$il_word" 2>/dev/null && il_left=yes
+		done
 		for il_file in $(grep -lsFz "IL_CONTAINER=$1/" /proc/[0-9]*/environ); do
 			il_file=${il_file#/proc/}
 			kill -KILL "${il_file%%/*}" 2>/dev/null && il_left=yes
@@ -47,6 +50,28 @@ il_scour() {
 		il_n=$((il_n + 1))
 		[ "$il_n" -lt 3 ] || sleep 0.1
 	done
+}
+
+# il_of_sessions UID: the living processes of the sessions in which the record says that containers run. A number is
+# not given to another session while one process is left; so a session is ours if one of them is as old as the container.
+il_of_sessions() {
+	il_hertz=$(getconf CLK_TCK 2>/dev/null || echo 100)
+	{
+		grep '^btime ' /proc/stat
+		awk -F '\t' '$1 == "c" && $3 == "running" { print "c", $5, $6 }' "pods/$1/status" 2>/dev/null
+		cat /proc/[0-9]*/stat 2>/dev/null
+	} | awk -v hertz="$il_hertz" '
+		$1 == "btime" { boot = $2; next }
+		$1 == "c" { started[$2] = $3; next }
+		{
+			pid = $1
+			sub(/^.*\) /, "")
+			if ($1 == "Z" || $1 == "X" || !($4 in started)) next
+			of[pid] = $4
+			apart = boot + $20 / hertz - started[$4]
+			if (apart < 60 && apart > -60) ours[$4] = 1
+		}
+		END { for (pid in of) if (of[pid] in ours) print pid }'
 }
 
 # --- create

@@ -1,13 +1,26 @@
-# Print what the processes of pods use, after usage.sh. A process of a pod carries IL_CONTAINER=UID/NAME/ATTEMPT in
-# its environment, or descends from one that does: within a runtime's container the environment is the pod's alone.
-# Lines: those of il_usage, then what grep prints of /proc/PID/environ, stat (of everybody's) and smaps_rollup, E.
-il_usage
-il_marks=$(grep -szHoE '^IL_CONTAINER=.*' /proc/[0-9]*/environ 2>/dev/null | tr '\0' '\n')
-if [ -n "$il_marks" ]; then
-	printf '%s\n' "$il_marks"
-	printf '%s\n' /proc/[0-9]*/stat | xargs -n 1000 grep -sHE '^[0-9]+ \(' /dev/null
-	for il_dir in /proc/[0-9]*; do
-		if [ -O "$il_dir" ]; then echo "$il_dir/smaps_rollup"; fi
-	done | xargs -n 1000 grep -sHE '^Pss:' /dev/null
-fi
-echo E
+# il_stats: print what the processes of pods use, after usage.sh and place.sh. A process is a pod's if it carries
+# IL_CONTAINER=UID/NAME/ATTEMPT in its environment, or is of the session in which a container was started, or descends
+# from one that is: a runtime overwrites its own environment, and inside its container there is the pod's alone.
+# Lines: those of il_usage; "S UID NAME SESSION" of what runs; what grep prints of /proc/PID/environ, stat (of
+# everybody's) and smaps_rollup; E.
+il_stats() {
+	il_usage
+	il_marks=$(il_sessions; grep -szHoE '^IL_CONTAINER=.*' /proc/[0-9]*/environ 2>/dev/null | tr '\0' '\n')
+	if [ -n "$il_marks" ]; then
+		printf '%s\n' "$il_marks"
+		printf '%s\n' /proc/[0-9]*/stat | xargs -n 1000 grep -sHE '^[0-9]+ \(' /dev/null
+		for il_dir in /proc/[0-9]*; do
+			if [ -O "$il_dir" ]; then echo "$il_dir/smaps_rollup"; fi
+		done | xargs -n 1000 grep -sHE '^Pss:' /dev/null
+	fi
+	echo E
+}
+
+il_sessions() {
+	for il_dir in pods/*/; do
+		il_uid=${il_dir#pods/}
+		awk -F '\t' -v uid="${il_uid%/}" '
+			FILENAME ~ /plan$/ && /^name_[0-9]+=/ { split(substr($0, 6), word, "="); name[word[1]] = word[2] }
+			$1 == "c" && $3 == "running" { print "S", uid, name[$2], $5 }' "${il_dir}plan" "${il_dir}status" 2>/dev/null
+	done
+}

@@ -16,7 +16,7 @@ from interlink.model.usage import ContainerUsage, HostUsage
 from interlink.remote import usage
 
 # Fields of /proc/PID/stat behind the command, from 0 (proc_pid_stat(5)).
-_STATE, _PARENT, _UTIME, _CSTIME, _STARTED = 0, 1, 11, 14, 19
+_STATE, _PARENT, _SESSION, _UTIME, _CSTIME, _STARTED = 0, 1, 3, 11, 14, 19
 _ENDED = "ZX"  # states of a process that has no memory any more
 
 _Container = tuple[str, str]  # the pod's UID, the container's name
@@ -45,9 +45,14 @@ def parse(output: str) -> HostUsage:
 
 def _sums(lines: list[str]) -> dict[_Container, _Sum]:
     marks: dict[str, _Container] = {}
+    sessions: dict[str, _Container] = {}
     memory: dict[str, int] = {}
     stats: dict[str, list[str]] = {}
     for line in lines:
+        if line.startswith("S "):
+            _, uid, name, session = line.split()
+            sessions[session] = (uid, name)
+            continue
         path, _, text = line.partition(":")
         pid, _, file = path.removeprefix("/proc/").partition("/")
         if file == "environ":
@@ -58,6 +63,9 @@ def _sums(lines: list[str]) -> dict[_Container, _Sum]:
         elif file == "smaps_rollup":
             memory[pid] = int(text.split()[1]) << 10
     sums: dict[_Container, _Sum] = defaultdict(_Sum)
+    for pid, fields in stats.items():
+        if fields[_SESSION] in sessions:
+            marks.setdefault(pid, sessions[fields[_SESSION]])
     parents = {pid: fields[_PARENT] for pid, fields in stats.items()}
     for pid, fields in stats.items():
         mark = _mark(pid, marks, parents)

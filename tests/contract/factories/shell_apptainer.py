@@ -16,7 +16,7 @@ from tests.contract.support import Rig
 from tests.lab.hosts import TEST_IMAGE
 
 NAME = "shell-apptainer"
-MARKS = (pytest.mark.lab, pytest.mark.untried)
+MARKS = (pytest.mark.lab,)
 FEATURES = shell_local.FEATURES | {"images", "mounts"}
 
 

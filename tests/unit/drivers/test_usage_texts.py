@@ -93,24 +93,26 @@ def test_processes_are_summed_by_container() -> None:
 
 
 INSIDE = """\
-/proc/20/environ:IL_CONTAINER=u1/c/0
+S u1 c 20
 /proc/1/stat:1 (init) S 0 1 1 0 -1 4194560 100 0 0 0 900 900 0 0 20 0 1 0 1 2600000 200
 /proc/20/stat:20 (starter) S 1 20 20 0 -1 4194560 100 0 0 0 0 0 0 0 20 0 1 0 100000 2600000 200
 /proc/21/stat:21 (appinit) S 20 21 21 0 -1 4194560 100 0 0 0 0 0 0 0 20 0 1 0 100000 2600000 200
 /proc/22/stat:22 (python3) S 21 22 22 0 -1 4194560 100 0 0 0 50 50 0 0 20 0 1 0 100000 2600000 200
 /proc/23/stat:23 (sh) Z 21 23 23 0 -1 4194560 100 0 0 0 0 0 0 0 20 0 1 0 100000 0 0
+/proc/24/stat:24 (fuse-overlayfs) S 1 24 20 0 -1 4194560 100 0 0 0 50 50 0 0 20 0 1 0 100000 2600000 200
 /proc/30/stat:30 (sshd) S 1 30 30 0 -1 4194560 100 0 0 0 70 70 0 0 20 0 1 0 100000 2600000 200
 /proc/20/smaps_rollup:Pss:                   1 kB
 /proc/21/smaps_rollup:Pss:                   2 kB
 /proc/22/smaps_rollup:Pss:                   4 kB
+/proc/24/smaps_rollup:Pss:                  16 kB
 /proc/30/smaps_rollup:Pss:                   8 kB
 E
 """
 
 
-def test_what_runs_inside_a_runtimes_container_descends_from_what_is_marked() -> None:
+def test_what_runs_inside_a_runtimes_container_is_known_by_its_session_or_its_parents() -> None:
     begun = datetime.fromtimestamp(1780001000, timezone.utc)
-    assert processes.parse(MACHINE + INSIDE).pods == {"u1": (ContainerUsage("c", 1.0, 7 << 10, begun),)}
+    assert processes.parse(MACHINE + INSIDE).pods == {"u1": (ContainerUsage("c", 2.0, 23 << 10, begun),)}
 
 
 @pytest.mark.parametrize("parse", [engines.parse, processes.parse])
