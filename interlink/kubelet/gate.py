@@ -25,6 +25,7 @@ class Gate:
         self._until = 0.0
         self._timer: asyncio.TimerHandle | None = None
         self._passing: set[asyncio.Future[Any]] = set()
+        self._cut: set[asyncio.Future[Any]] = set()  # of those, what was cancelled here
         self._on_open: list[Callable[[], None]] = []
 
     @property
@@ -49,8 +50,9 @@ class Gate:
         """Let nothing pass any more; idempotent."""
         self._stop_timer()
         self._until = 0.0
-        for write in tuple(self._passing):
-            write.cancel()
+        for write in self._passing:
+            if write.cancel():
+                self._cut.add(write)
 
     async def run(self, write: Awaitable[T]) -> T:
         """Await a write; NotLeading if the gate is shut, or shuts before it has ended."""
@@ -63,12 +65,13 @@ class Gate:
         try:
             return await task
         except asyncio.CancelledError:
-            if task.cancelled() and not self.is_open:
+            if task in self._cut:  # the gate may be open again by now
                 raise NotLeading("this kubelet has lost the lead of its node") from None
             task.cancel()
             raise
         finally:
             self._passing.discard(task)
+            self._cut.discard(task)
 
     def _stop_timer(self) -> None:
         if self._timer is not None:

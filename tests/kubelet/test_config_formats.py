@@ -14,7 +14,7 @@ from tests.kubelet.objects import pod
 from tests.lab.controlplane.cluster import Cluster
 from tests.lab.controlplane.plane import free_ports
 
-pytestmark = [pytest.mark.lab, pytest.mark.long]
+pytestmark = pytest.mark.lab
 MOCK = {"mock.interlink.eu/run": "1", "mock.interlink.eu/log": "said\n"}
 
 
@@ -94,7 +94,7 @@ DisableCSR: true
     node = here.ready()
     shown = node["status"]["capacity"]
     assert shown["nvidia.com/gpu"] == "3"
-    told = json.loads(here.server.request("POST", "/pinglink")[1])["resources"]  # wins over the file, where it says so
+    told = here.server.ask("POST", "/pinglink")["resources"]  # wins over the file, where it says so
     assert shown["cpu"] == told["cpu"] != "13"
     assert (node["metadata"]["labels"]["site"], node["metadata"]["labels"]["nvidia-gpu-type"]) == ("here", "a100")
     assert {"site/maintenance", "virtual-node.interlink/no-schedule"} <= taints(node)

@@ -21,7 +21,7 @@ from tests.lab import process
 from tests.lab.controlplane.cluster import FLOOR, Cluster
 from tests.lab.controlplane.plane import free_ports
 
-pytestmark = [pytest.mark.lab, pytest.mark.long]
+pytestmark = pytest.mark.lab
 ACCOUNT = "system:serviceaccount:interlink:interlink"
 POLICY = {
     "apiVersion": "audit.k8s.io/v1",

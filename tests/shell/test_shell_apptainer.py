@@ -46,7 +46,7 @@ def test_nothing_outlives_a_killed_supervisor(rig: Rig, left: Callable[[str], se
     before = left(MOUNTS)
     with rig.run(Box("sleep 5432", **FOREVER)) as run:
         run.running()
-        assert left("5432")
+        wait(lambda: left("5432"), "it has begun")
         for pid in left(f"{run.uid}/supervisor.sh"):
             rig.driver._bundles.connection.run(f"kill -KILL {pid}")
         run.until(lambda s: s.phase is Phase.FAILED, "the loss of the supervisor is noticed")

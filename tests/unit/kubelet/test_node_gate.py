@@ -68,6 +68,21 @@ def test_it_shuts_by_itself_and_cuts_what_is_on_its_way() -> None:
     run(work())
 
 
+def test_what_is_cut_says_so_even_if_the_gate_is_open_again_by_then() -> None:
+    async def work() -> None:
+        gate = Gate()
+        gate.open_until(now() + 60)
+        waiting = asyncio.ensure_future(gate.run(asyncio.sleep(60)))
+        await asyncio.sleep(0.01)
+        gate.shut()
+        gate.open_until(now() + 60)  # a renewal whose answer came in the same moment
+        with pytest.raises(NotLeading):
+            await waiting
+        gate.shut()
+
+    run(work())
+
+
 def test_a_process_that_was_frozen_finds_it_shut_before_any_timer_has_run() -> None:
     async def work() -> None:
         gate, log = Gate(), list[str]()
