@@ -33,6 +33,7 @@ found() (
 	exit 1
 )
 {gpus}
+unset IL_MEMORY IL_SCRATCH IL_ATTEMPT # for runtimes with mounts
 {directory}
 {path}
 found {program} || fail "exec: "{program}": no such executable file"
