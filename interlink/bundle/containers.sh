@@ -239,13 +239,13 @@ on_due() {
 	esac
 }
 
-# Whatever a container has left behind carries its mark in the environment, or is of its session: what a runtime
-# mounts images with has neither its parent nor its environment.
+# Whatever a container has left behind carries its mark in the environment; what a runtime mounts images with has
+# neither its parent nor its environment, but its session.
 scour() {
 	tries=0
 	while [ "$tries" -lt 50 ]; do
 		left=
-		for word in $(of_session "${pid:--}"); do
+		for word in $([ ! -e "image/$name.oci" ] || of_session "${pid:--}"); do
 			kill -KILL "$word" 2>/dev/null && left=yes
 		done
 		for file in $(grep -lsFxz -e "IL_CONTAINER=$1" -e "IL_CONTAINER=${1%/*}" /proc/[0-9]*/environ); do
