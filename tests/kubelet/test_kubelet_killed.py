@@ -131,6 +131,9 @@ def spec_of(scene: Scene, kind: str, number: int) -> tuple[Json, dict[str, str]]
     container["env"] = [{"name": "UID_OF_POD", "valueFrom": {"fieldRef": {"fieldPath": "metadata.uid"}}}]
     spec: Json = {"nodeName": scene.nodes[kind], "restartPolicy": "Never", "terminationGracePeriodSeconds": 1}
     spec["automountServiceAccountToken"] = False
+    # On a slow machine a node may be away for longer than the five minutes after which Kubernetes evicts.
+    away = ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable")
+    spec["tolerations"] = [{"key": key, "operator": "Exists", "effect": "NoExecute"} for key in away]
     if kind == "docker":
         container["volumeMounts"] = [{"name": "marks", "mountPath": str(scene.marks.parent)}]
         spec["volumes"] = [{"name": "marks", "hostPath": {"path": str(scene.marks.parent)}}]
