@@ -94,7 +94,7 @@ DisableCSR: true
     node = here.ready()
     shown = node["status"]["capacity"]
     assert shown["nvidia.com/gpu"] == "3"
-    told = here.server.ask("POST", "/pinglink")["resources"]  # wins over the file, where it says so
+    told = json.loads(here.server.ask("POST", "/pinglink"))["resources"]  # wins over the file, where it says so
     assert shown["cpu"] == told["cpu"] != "13"
     assert (node["metadata"]["labels"]["site"], node["metadata"]["labels"]["nvidia-gpu-type"]) == ("here", "a100")
     assert {"site/maintenance", "virtual-node.interlink/no-schedule"} <= taints(node)
