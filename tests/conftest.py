@@ -39,7 +39,6 @@ UNTRIED = (
     "tests/docker/test_docker_care.py",
     "tests/kill/test_kill.py::test_a_server_of_slurm_jobs_is_killed_thirty_times",
     "tests/kubelet/test_kubelet_killed.py",
-    "tests/kubelet/test_leases_under_load.py",
     "tests/kubelet/test_outages_api.py",
     "tests/kubelet/test_outages_hosts.py",
     "tests/slurm/test_slurm_edges.py::test_edge[apptainer",
