@@ -36,7 +36,6 @@ UNTRIED = (
     "tests/api/test_older_settings.py",
     "tests/deploy/test_deploy_hosts.py",
     "tests/deploy/test_deploy_server.py",
-    "tests/docker/test_docker_care.py",
     "tests/kill/test_kill.py::test_a_server_of_slurm_jobs_is_killed_thirty_times",
     "tests/kubelet/test_kubelet_killed.py",
     "tests/kubelet/test_outages_api.py",

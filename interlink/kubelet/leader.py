@@ -39,7 +39,7 @@ class Times:
     deadline: float = 10.0
     renew: float = 2.0
     look: float = 1.0
-    answer: float = 4.0
+    answer: float = 4.5
 
 
 def identity() -> str:

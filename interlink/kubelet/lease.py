@@ -15,7 +15,7 @@ from interlink.kubelet.kube import ApiError, Kube
 NAMESPACE = "kube-node-lease"
 DURATION_SECONDS = 40  # a node without renewal is Unknown 50 s after the last one
 RENEW_SECONDS = 10.0
-TIMEOUT_SECONDS = 5.0
+TIMEOUT_SECONDS = 8.0  # a slow answer still renews what holds for 40
 _TRIES = 5
 _log = logging.getLogger(__name__)
 

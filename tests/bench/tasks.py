@@ -10,7 +10,7 @@ from invoke.context import Context
 from invoke.exceptions import Exit
 from invoke.tasks import task
 
-from tests.bench import command, create, crowd, exits, kubelet, kubelet_exits, mock, table
+from tests.bench import command, create, crowd, exits, kubelet, kubelet_exits, mock, slurm, table
 from tests.bench.measure import Row, Size
 
 BENCHMARKS: Mapping[str, Callable[[Size], Iterator[Row]]] = {
@@ -21,6 +21,7 @@ BENCHMARKS: Mapping[str, Callable[[Size], Iterator[Row]]] = {
     "crowd": crowd.rows,
     "kubelet": kubelet.rows,
     "kubelet-exits": kubelet_exits.rows,
+    "slurm": slurm.rows,
 }
 
 
