@@ -38,7 +38,6 @@ UNTRIED = (
     "tests/deploy/test_deploy_server.py",
     "tests/kill/test_kill.py::test_a_server_of_slurm_jobs_is_killed_thirty_times",
     "tests/kubelet/test_kubelet_killed.py",
-    "tests/kubelet/test_outages_api.py",
     "tests/slurm/test_slurm_edges.py::test_edge[apptainer",
     "tests/slurm/test_slurm_outages.py::test_sbatch_that_gave_up",
     "tests/slurm/test_slurm_outages.py::test_a_lost_node_fails_its_pod[crash]",
