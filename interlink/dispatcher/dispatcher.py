@@ -161,9 +161,12 @@ class Dispatcher:
         return self._stations.driver(row.host).logs(replace(query, pod=pod, container=_container(row, query)))
 
     def ping(self) -> Ping:
-        """Answer what all hosts together offer; never waits for a host."""
+        """Answer what all hosts together offer; never waits for a host.
+
+        An inventory without taints says nothing of them: an empty list would clear those of a kubelet's own file.
+        """
         resources, taints = views.offer(self._stations.all())
-        return Ping("ok", resources, taints)
+        return Ping("ok", resources, taints or None)
 
     def update(self, pod: PodRef, volumes: Volumes) -> None:
         row = self._row(pod.uid)

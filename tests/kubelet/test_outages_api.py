@@ -209,18 +209,18 @@ def test_a_server_that_is_too_busy_is_asked_again_in_time_and_not_in_a_hurry(
     with site(cluster, node, tmp_path) as here:
         kubelet = here.kubelet()
         here.ready()
-        create(here, space, "ended", run="5", code="3")
         create(here, space, "deleted")
+        create(here, space, "ended", run="25", code="3")
         for name in ("ended", "deleted"):
             phase(here, space, name, "Running")
         with Heart(here) as heart:
             refuse_pods(cluster)
-            wait_until(lambda: refused(cluster) > 0, PATIENCE, "a refusal")
-            first = refused(cluster)
             cluster.delete(pods(space, "deleted"))
             create(here, space, "new", run="1")
-            time.sleep(20)
-            assert refused(cluster) - first < 200, "of 3 pods, in 20 s"
+            wait_until(lambda: refused(cluster) > 0, PATIENCE, "a refusal")
+            first = refused(cluster)
+            time.sleep(30)
+            assert refused(cluster) - first < 200, "of 3 pods, in 30 s"
             assert cluster.get(pods(space, "ended"))["status"]["phase"] == "Running"
             cluster.delete("/apis/flowcontrol.apiserver.k8s.io/v1/flowschemas/no-pods")
             ended = phase(here, space, "ended", "Failed")
@@ -238,7 +238,7 @@ def refuse_pods(cluster: Cluster) -> None:
     cluster.create(f"{base}/prioritylevelconfigurations", {"metadata": {"name": "none"}, "spec": level})
     everything = {"apiGroups": [""], "resources": ["pods", "pods/status"], "namespaces": ["*"], "clusterScope": True}
     rule = {"subjects": [ACCOUNT], "resourceRules": [{"verbs": ["*"], **everything}]}
-    schema = {"priorityLevelConfiguration": {"name": "none"}, "matchingPrecedence": 1, "rules": [rule]}
+    schema = {"priorityLevelConfiguration": {"name": "none"}, "matchingPrecedence": 2, "rules": [rule]}
     cluster.create(f"{base}/flowschemas", {"metadata": {"name": "no-pods"}, "spec": schema})
 
 
