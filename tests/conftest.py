@@ -44,7 +44,6 @@ UNTRIED = (
     "tests/slurm/test_slurm_outages.py::test_what_ended",
     "tests/slurm/test_slurm_outages.py::test_a_job_that",
     "tests/slurm/test_slurm_outages.py::test_a_login_node",
-    "tests/slurm/test_slurm_tunnel.py",
 )
 
 
