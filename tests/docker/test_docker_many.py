@@ -24,7 +24,7 @@ from tests.contract.support import Box, Rig, container, ended, wait
 from tests.docker.support import FEATURES, CountingConnection
 from tests.lab.hosts import TEST_IMAGE, Engine, SshHost
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.minutes(12)]  # 17 minutes where a docker start takes seconds
 
 MANY, FEW, LISTINGS = 200, 3, 6
 LATEST = 10.0  # seconds until an end is in the status: ten times the demand

@@ -12,7 +12,7 @@ from interlink.model.status import Phase
 from tests.contract.support import Box, Run, delete
 from tests.docker.support import Place
 
-pytestmark = pytest.mark.lab
+pytestmark = [pytest.mark.lab, pytest.mark.minutes(12)]  # 17 minutes where a docker start takes seconds
 
 
 def test_create_cut_anywhere_is_one_pod(place: Place) -> None:
