@@ -39,10 +39,6 @@ UNTRIED = (
     "tests/kubelet/test_kubelet_killed.py",
     "tests/kubelet/test_outages_api.py::test_a_server_that_is_too_busy",
     "tests/slurm/test_slurm_edges.py::test_edge[apptainer",
-    "tests/slurm/test_slurm_outages.py::test_a_lost_node_fails_its_pod[crash]",
-    "tests/slurm/test_slurm_outages.py::test_what_ended",
-    "tests/slurm/test_slurm_outages.py::test_a_job_that",
-    "tests/slurm/test_slurm_outages.py::test_a_login_node",
 )
 
 
