@@ -14,6 +14,7 @@ import aiohttp
 from yarl import URL
 
 from interlink.client.calls import Call
+from interlink.client.credentials import token
 from interlink.client.messages import Reply, Request, headers
 from interlink.errors import ConfigError, ConnectionLost, DeadlineExceeded, HostUnreachable
 from interlink.model.wire import problems
@@ -99,7 +100,7 @@ class AioTransport:
             request.method,
             URL(self._base + request.path, encoded=True),
             data=request.body,
-            headers=headers(request, self._token()),
+            headers=headers(request, token(self._token_file)),
             allow_redirects=False,
             timeout=timeout,
         )
@@ -117,15 +118,6 @@ class AioTransport:
         if self._base.startswith("https://"):
             return aiohttp.TCPConnector(limit=0, ssl=self._tls or ssl.create_default_context())
         return aiohttp.TCPConnector(limit=0)
-
-    def _token(self) -> str:
-        if self._token_file is None:
-            return ""
-        try:
-            lines = self._token_file.read_text().split()
-        except (OSError, UnicodeDecodeError) as error:
-            raise ConfigError(f"the token file cannot be read: {error}", file=str(self._token_file)) from error
-        return lines[0] if lines else ""
 
     @contextlib.contextmanager
     def _errors(self) -> Iterator[None]:

@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-from interlink.client import messages
-from interlink.client.messages import Request, json_request
-from interlink.client.ours import session
+from interlink.client import calls, messages
 from interlink.client.transport import Transport
 from interlink.errors import HostUnreachable, InterlinkError, OutcomeUnknown, Unavailable, Unsupported
 from interlink.model.driver import Created, LogQuery, LogStream, Ping, Volumes
 from interlink.model.pod import Pod, PodRef, PodRequest
 from interlink.model.status import PodStatus
-from interlink.model.wire import contract, plugin, statuses
 
 Peer = Literal["server", "plugin"]
 
@@ -66,11 +62,7 @@ class ContractClient:
 
     def delete(self, pod: PodRef, grace: int | None = None) -> PodStatus | None:
         method = "POST" if self._peer == "plugin" else "DELETE"
-        body = contract.ref_json(pod)
-        if grace is not None:
-            body = {**body, "metadata": {**body["metadata"], "deletionGracePeriodSeconds": grace}}
-        request = json_request(method, "/delete", session("DeletePod"), body)
-        messages.checked(self._transport.call(request), request, self._transport.peer, success=(200, 404))
+        self._transport.ask(calls.contract_delete(pod, grace, method))
         self._settle(pod.uid)
         return None
 
@@ -88,22 +80,18 @@ class ContractClient:
             self._singly = True
             for pod in asked:
                 known.update(self._batch([pod]))
-        return [_kinded(known[pod.uid], pod) for pod in asked if pod.uid in known]
+        return [calls.kinded(known[pod.uid], Pod(pod.raw)) for pod in asked if pod.uid in known]
 
     def logs(self, query: LogQuery) -> LogStream:
         if query.tail == 0 and not query.follow:
             return _Nothing()
-        request = json_request("GET", "/getLogs", session("GetLogs"), contract.log_json(query), reads=True)
-        return self._transport.open(request)
+        return self._transport.open(calls.contract_log(query))
 
     def ping(self) -> Ping:
-        if self._peer == "plugin":
-            request = json_request("GET", "/status", session("PingInterLink"), [], reads=True)
-        else:
-            request = Request("POST", "/pinglink", session("PingInterLink"))
-        reply = messages.checked(self._transport.call(request), request, self._transport.peer)
+        call = calls.plugin_ping() if self._peer == "plugin" else calls.ping()
+        reply = messages.checked(self._transport.send(call.request), call.request, self._transport.peer)
         try:
-            return messages.understood(reply.body, contract.ping, request, self._transport.peer)
+            return call.answer(reply, self._transport.peer)
         except Unavailable:  # any answer says that it is there
             return Ping()
 
@@ -111,12 +99,9 @@ class ContractClient:
         raise Unsupported("volumes of a running pod cannot be updated on this contract")
 
     def _create(self, request: PodRequest) -> Created:
-        body: Any = plugin.retrieved_json(request) if self._peer == "plugin" else contract.create_json(request)
-        sent = json_request("POST", "/create", session("CreatePod"), [body] if self._listed else body, again=False)
-        peer = self._transport.peer
-        reply = messages.checked(self._transport.call(sent), sent, peer)
-        created = messages.understood(reply.body, contract.created, sent, peer)
-        return replace(created, uid=request.pod.uid)
+        if self._peer == "plugin":
+            return self._transport.ask(calls.plugin_create(request, listed=self._listed))
+        return self._transport.ask(calls.contract_create(request))
 
     def _found(self, ref: PodRef) -> Created | None:
         """Return an earlier create's result if the peer knows the pod."""
@@ -137,9 +122,7 @@ class ContractClient:
             return {}  # it did answer, but not about all of these pods
 
     def _report(self, pods: Sequence[PodRef]) -> list[PodStatus]:
-        request = json_request("GET", "/status", session("GetStatus"), contract.refs_json(pods), reads=True)
-        reply = messages.checked(self._transport.call(request), request, self._transport.peer)
-        return messages.understood(reply.body, statuses.contract_status, request, self._transport.peer)
+        return self._transport.ask(calls.contract_status(pods))
 
     def _is_uncertain(self, uid: str) -> bool:
         with self._lock:
@@ -162,10 +145,3 @@ class _Nothing:
 
     def close(self) -> None:
         return None
-
-
-def _kinded(status: PodStatus, pod: PodRef) -> PodStatus:
-    """Tell native sidecars from init containers by the manifest: the contract does not."""
-    kinds = {container.name: container.kind for container in Pod(pod.raw).containers}
-    containers = tuple(replace(item, kind=kinds.get(item.name, item.kind)) for item in status.containers)
-    return replace(status, containers=containers)

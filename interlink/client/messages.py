@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import urllib.parse
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -41,6 +42,11 @@ def json_request(
 ) -> Request:
     """Build a request with a JSON body."""
     return Request(method, path, session, gojson.encode(value), reads=reads, again=again)
+
+
+def session(verb: str) -> str:
+    """Return a request's id in the form that the Go components use."""
+    return f"{verb}#{random.randrange(100_000)}"  # noqa: S311  (it only has to be recognised in a log)
 
 
 def path(*parts: str, **query: object) -> str:

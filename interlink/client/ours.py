@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import random
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-from interlink.client import messages
-from interlink.client.messages import Request, json_request, path
+from interlink.client import calls, messages
+from interlink.client.messages import Request
 from interlink.client.transport import ReplyStream, Transport
 from interlink.model.driver import (
     Change,
@@ -25,10 +24,8 @@ from interlink.model.driver import (
 from interlink.model.pod import PodRef, PodRequest
 from interlink.model.status import PodStatus
 from interlink.model.usage import NodeUsage
-from interlink.model.wire import contract, gojson, usage, v1
+from interlink.model.wire import v1
 from interlink.model.wire.problems import AlreadyDeleted
-
-T = TypeVar("T")
 
 WATCH_SILENCE_SECONDS = 40.0  # a bookmark comes every ten
 _NAMED = 100  # pods to ask for by UID; of more, all are asked for
@@ -48,18 +45,16 @@ class Client:
         self._transport.close()
 
     def create(self, request: PodRequest) -> Created:
-        uid = request.pod.uid
-        body = v1.create_json(request)
-        sent = json_request("PUT", path("v1", "pods", uid), session("CreatePod"), body)
+        uid, call = request.pod.uid, calls.create(request)
+        reply = self._transport.send(call.request)
         try:
-            status, record = self._ask(sent, v1.pod, success=(200, 201))
+            record = call.answer(reply, self._transport.peer)
         except AlreadyDeleted:
             return Created(uid, uid, "deleted")
-        return Created(uid, record.status.jid or uid, "new" if status == 201 else "existing")
+        return Created(uid, record.status.jid or uid, "new" if reply.status == 201 else "existing")
 
     def delete(self, pod: PodRef, grace: int | None = None) -> PodStatus | None:
-        where = path("v1", "pods", pod.uid, gracePeriodSeconds=grace)
-        self._ask(Request("DELETE", where, session("DeletePod"), reads=False), _as_it_is)
+        self._transport.ask(calls.delete(pod.uid, grace))
         return None
 
     def status(self, pods: Collection[PodRef] | None = None) -> list[PodStatus]:
@@ -68,68 +63,41 @@ class Client:
         if not pods:
             return []
         uids = [pod.uid for pod in pods]
-        known = {record.uid: record.status for record in self._pods(uid=uids if len(uids) <= _NAMED else None)}
+        found = self._transport.ask(calls.pods(uids=uids if len(uids) <= _NAMED else None))
+        known = {record.uid: record.status for record in found}
         return [known[uid] for uid in uids if uid in known]
 
     def logs(self, query: LogQuery) -> LogStream:
-        where = path(
-            *("v1", "pods", query.pod.uid, "log"),
-            container=query.container or None,
-            tailLines=query.tail,
-            limitBytes=query.limit_bytes,
-            sinceSeconds=query.since_seconds,
-            sinceTime=gojson.format_precise(query.since_time),
-            timestamps=query.timestamps,
-            follow=query.follow,
-            previous=query.previous,
-            attempt=query.attempt,
-        )
-        return self._transport.open(Request("GET", where, session("GetLogs")))
+        return self._transport.open(calls.log(query))
 
     def ping(self) -> Ping:
-        return self._ask(Request("POST", "/pinglink", session("PingInterLink")), contract.ping)[1]
+        return self._transport.ask(calls.ping())
 
     def update(self, pod: PodRef, volumes: Volumes) -> None:
-        where = path("v1", "pods", pod.uid, "volumes")
-        request = json_request("PUT", where, session("UpdateVolumes"), v1.volumes_json(volumes))
-        messages.checked(self._transport.call(request), request, self._transport.peer, success=(204,))
+        self._transport.ask(calls.update(pod.uid, volumes))
 
     def pods(self, node: str | None = None) -> list[PodRecord]:
-        return self._pods(node=node)
+        return self._transport.ask(calls.pods(node=node))
 
     def pod(self, uid: str) -> PodRecord:
-        return self._ask(Request("GET", path("v1", "pods", uid), session("GetStatus")), v1.pod)[1]
+        return self._transport.ask(calls.pod(uid))
 
     def nodes(self) -> list[NodeRecord]:
-        return self._items("nodes", v1.node)
+        return self._transport.ask(calls.nodes())
 
     def hosts(self) -> list[HostRecord]:
-        return self._items("hosts", v1.host)
+        return self._transport.ask(calls.hosts())
 
     def stats(self, node: str) -> NodeUsage:
-        request = Request("GET", path("v1", "nodes", node, "stats"), session("GetStats"))
-        return self._ask(request, usage.node_usage)[1]
+        return self._transport.ask(calls.stats(node))
 
     def watch(self, since: int | None = None) -> ChangeFeed:
-        request = Request("GET", path("v1", "watch", since=since), session("Watch"))
+        request = calls.watch(since)
         stream = self._transport.open(request, silence_seconds=WATCH_SILENCE_SECONDS)
         return _Changes(stream, request, self._transport.peer)
 
     def ready(self) -> Mapping[str, Any]:
-        value = self._ask(Request("GET", "/readyz", session("Ready")), _as_it_is, success=(200, 503))[1]
-        return value if isinstance(value, dict) else {"ok": False}
-
-    def _pods(self, **query: object) -> list[PodRecord]:
-        return self._items("pods", v1.pod, **query)
-
-    def _items(self, kind: str, read: Callable[[Any], T], **query: object) -> list[T]:
-        request = Request("GET", path("v1", kind, **query), session(f"Get{kind.capitalize()}"))
-        return self._ask(request, lambda value: [read(item) for item in messages.items(value)])[1]
-
-    def _ask(self, request: Request, read: Callable[[Any], T], *, success: tuple[int, ...] = (200,)) -> tuple[int, T]:
-        peer = self._transport.peer
-        reply = messages.checked(self._transport.call(request), request, peer, success=success)
-        return reply.status, messages.understood(reply.body, read, request, peer)
+        return self._transport.ask(calls.ready())
 
 
 class _Changes:
@@ -144,12 +112,3 @@ class _Changes:
 
     def close(self) -> None:
         self._stream.close()
-
-
-def _as_it_is(value: Any) -> Any:
-    return value
-
-
-def session(verb: str) -> str:
-    """Return a request's id in the form that the Go components use."""
-    return f"{verb}#{random.randrange(100_000)}"  # noqa: S311  (it only has to be recognised in a log)

@@ -8,14 +8,19 @@ import threading
 import urllib.parse
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TypeVar
 
 import urllib3
 from urllib3.connection import HTTPConnection
 from urllib3.connectionpool import HTTPConnectionPool
 
+from interlink.client.calls import Call
+from interlink.client.credentials import token
 from interlink.client.messages import Reply, Request, headers
 from interlink.errors import ConfigError, ConnectionLost, DeadlineExceeded, HostUnreachable, InterlinkError
 from interlink.model.wire import problems
+
+T = TypeVar("T")
 
 CONNECT_SECONDS = 10.0
 ANSWER_SECONDS = 120.0
@@ -40,9 +45,13 @@ class Transport:
         self._token_file = token_file
         self._pool, self._prefix = _pool(url, ca_file)
 
-    def call(self, request: Request, *, answer_seconds: float = ANSWER_SECONDS) -> Reply:
+    def ask(self, call: Call[T]) -> T:
+        """Make a call and return what its answer says."""
+        return call.answer(self.send(call.request), self.peer)
+
+    def send(self, request: Request, *, answer_seconds: float = ANSWER_SECONDS) -> Reply:
         """Send a request and return its whole reply."""
-        with contextlib.closing(self._send(request, answer_seconds)) as response:
+        with contextlib.closing(self._begun(request, answer_seconds)) as response:
             with self._errors():
                 reply = Reply(response.status, response.read())
             response.release_conn()
@@ -53,7 +62,7 @@ class Transport:
 
         `silence_seconds` bounds the pause between chunks; None: a log may be silent for ever.
         """
-        response = self._send(request, ANSWER_SECONDS)
+        response = self._begun(request, ANSWER_SECONDS)
         if response.status != 200:
             with contextlib.closing(response), self._errors():
                 raise problems.error_of(response.status, response.read(_CHUNK), reads=True, peer=self.peer)
@@ -66,7 +75,7 @@ class Transport:
         """Close all idle connections."""
         self._pool.close()
 
-    def _send(self, request: Request, answer_seconds: float) -> urllib3.BaseHTTPResponse:
+    def _begun(self, request: Request, answer_seconds: float) -> urllib3.BaseHTTPResponse:
         try:
             return self._sent(request, answer_seconds)
         except ConnectionLost:
@@ -80,22 +89,13 @@ class Transport:
                 request.method,
                 self._prefix + request.path,
                 body=request.body,
-                headers=headers(request, self._token()),
+                headers=headers(request, token(self._token_file)),
                 retries=False,
                 redirect=False,
                 preload_content=False,
                 decode_content=False,
                 timeout=urllib3.Timeout(connect=CONNECT_SECONDS, read=answer_seconds),
             )
-
-    def _token(self) -> str:
-        if self._token_file is None:
-            return ""
-        try:
-            lines = self._token_file.read_text().split()
-        except (OSError, UnicodeDecodeError) as error:
-            raise ConfigError(f"the token file cannot be read: {error}", file=str(self._token_file)) from error
-        return lines[0] if lines else ""
 
     @contextlib.contextmanager
     def _errors(self) -> Iterator[None]:

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 
-from interlink.client import calls, messages
+from interlink.client import calls
 from interlink.client.aio import AioTransport
 from interlink.errors import DeadlineExceeded, HostUnreachable, InterlinkError, OutcomeUnknown, Unavailable, Unsupported
 from interlink.kubelet.backend import Contact, Jobs, Listener, Listeners
@@ -137,9 +137,7 @@ class ContractBackend:
             self._report(request.pod, _accepted(request.pod, created.jid))
 
     async def delete(self, pod: PodRef, grace: int | None) -> None:
-        request = calls.contract_delete(pod, grace)
-        reply = await self._transport.send(request)
-        messages.checked(reply, request, self._transport.peer, success=(200, 404))
+        await self._transport.ask(calls.contract_delete(pod, grace))
         self._deleted.add(pod.uid)
         self._uncertain.discard(pod.uid)
         self._followed.pop(pod.uid, None)

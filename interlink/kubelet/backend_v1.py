@@ -85,8 +85,7 @@ class V1Backend:
         await self._transport.ask(calls.delete(pod.uid, grace))
 
     async def update(self, pod: PodRef, volumes: Volumes) -> None:
-        request = calls.update(pod.uid, volumes)
-        messages.checked(await self._transport.send(request), request, self._transport.peer, success=(204,))
+        await self._transport.ask(calls.update(pod.uid, volumes))
 
     @contextlib.asynccontextmanager
     async def logs(self, query: LogQuery) -> AsyncIterator[AsyncIterator[bytes]]:

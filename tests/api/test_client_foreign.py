@@ -300,7 +300,7 @@ def test_a_time_out_is_a_deadline_and_a_read_is_repeated_once_after_a_cut() -> N
         with closing(Transport(there.url)) as transport:
             began = time.monotonic()
             with pytest.raises(DeadlineExceeded):
-                transport.call(Request("GET", "/slow", "s"), answer_seconds=0.2)
+                transport.send(Request("GET", "/slow", "s"), answer_seconds=0.2)
             assert time.monotonic() - began < 10
         gate.set()
 
