@@ -15,6 +15,7 @@ from aiohttp import web
 from interlink.errors import DeadlineExceeded, InterlinkError, InvalidPod, OutcomeUnknown, Unavailable
 from interlink.kubelet import exposition, logquery, selfmetrics, stats
 from interlink.kubelet.serving import Certificate
+from interlink.kubelet.within import within
 from interlink.model.driver import LogQuery, PodRecord
 from interlink.model.pod import Pod, PodRef
 from interlink.model.status import Running
@@ -168,7 +169,7 @@ class Endpoints:
             return await self._backend.stats(self._node)
 
         try:
-            return await asyncio.wait_for(ask(), USAGE_SECONDS)
+            return await within(USAGE_SECONDS, ask())
         except asyncio.TimeoutError:
             raise DeadlineExceeded("the backend did not answer in time") from None
 

@@ -13,6 +13,7 @@ from interlink.errors import InterlinkError
 from interlink.kubelet.backend import Listener
 from interlink.kubelet.member import House, Member
 from interlink.kubelet.nodeobject import DROPPED
+from interlink.kubelet.within import waited
 from interlink.model import quantity
 from interlink.model.driver import NodeRecord, Ping, PodEvent, PodRecord, Taint
 
@@ -72,7 +73,7 @@ class Fleet(Listener):
                 except InterlinkError as error:
                     _log.warning("the nodes of the interLink server are not known: %s", error)
                     pause = RETRY_SECONDS
-                await _wait(self._due, pause)
+                await waited(self._due, pause)
         finally:
             for task in self._tasks.values():
                 task.cancel()
@@ -162,10 +163,3 @@ def _remember(file: Path, names: Iterable[str]) -> None:
             temporary.replace(file)
     except OSError as error:
         _log.warning("%s cannot be written: %s", file, error)
-
-
-async def _wait(event: asyncio.Event, seconds: float) -> None:
-    try:
-        await asyncio.wait_for(event.wait(), seconds)
-    except asyncio.TimeoutError:
-        return

@@ -11,6 +11,7 @@ from typing import Any
 from interlink.errors import InterlinkError, Unavailable
 from interlink.kubelet import paths
 from interlink.kubelet.kube import ApiError, Kube
+from interlink.kubelet.within import waited, within
 
 NAMESPACE = "kube-node-lease"
 DURATION_SECONDS = 40  # a node without renewal is Unknown 50 s after the last one
@@ -39,6 +40,17 @@ def renewed(lease: Mapping[str, Any] | None, name: str, uid: str | None, now: da
     return {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": metadata, "spec": spec}
 
 
+def following(due: float, period: float, now: float, *, failed: bool) -> float:
+    """Return the moment of the renewal after the one that was due at `due`; soon, if that has failed.
+
+    >>> following(100.0, 10.0, 101.5, failed=False), following(100.0, 10.0, 101.5, failed=True)
+    (110.0, 103.5)
+    >>> following(100.0, 10.0, 117.0, failed=False)
+    117.0
+    """
+    return now + period / 5 if failed else max(due + period, now)
+
+
 class NodeLease:
     """Renews one node's Lease. `renewed_once` is set when that has worked for the first time."""
 
@@ -62,15 +74,16 @@ class NodeLease:
         failing = False
         while True:
             self._due.clear()
+            begun = loop.time()
             try:
-                await asyncio.wait_for(self.renew(), TIMEOUT_SECONDS)
+                await within(TIMEOUT_SECONDS, self.renew())
                 failing = False
             except (InterlinkError, asyncio.TimeoutError) as error:
                 level = logging.DEBUG if failing else logging.WARNING
                 _log.log(level, "node %s: its lease was not renewed: %s", self._name, error or "no answer in time")
                 failing = True
-            due = max(due + self._period, loop.time())
-            await _at(self._due, due - loop.time() if not failing else min(due - loop.time(), self._period / 5))
+            due = following(min(due, begun), self._period, loop.time(), failed=failing)
+            await waited(self._due, due - loop.time())
 
     async def renew(self) -> None:
         """Write the Lease once; whoever else has written it meanwhile is overtaken, five times at most."""
@@ -103,11 +116,3 @@ class NodeLease:
             if error.missing:
                 return None
             raise
-
-
-async def _at(event: asyncio.Event, seconds: float) -> None:
-    """Wait so long, or until the event."""
-    try:
-        await asyncio.wait_for(event.wait(), max(seconds, 0.0))
-    except asyncio.TimeoutError:
-        return

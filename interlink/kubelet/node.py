@@ -13,6 +13,7 @@ from interlink.kubelet import nodeobject, paths, taints
 from interlink.kubelet.conditions import View, is_away
 from interlink.kubelet.kube import ApiError, Kube
 from interlink.kubelet.nodeobject import MANAGER, Identity
+from interlink.kubelet.within import waited, within
 
 LOOK_SECONDS = 10.0  # a deleted node must be back within 40 s, an Unknown condition be put right
 STATUS_SECONDS = 300.0  # a status that nothing has changed is written all the same
@@ -63,7 +64,8 @@ class Node:
                 level = logging.DEBUG if str(error) == told else logging.WARNING
                 _log.log(level, "node %s: %s", self._identity.name, error)
                 told = str(error)
-            await self._pause(min(self._period, RETRY_SECONDS * 2 ** (failures - 1)) if failures else self._period)
+            pause = min(self._period, RETRY_SECONDS * 2 ** min(failures - 1, 20)) if failures else self._period
+            await waited(self._wake, pause)
 
     async def sync(self) -> None:
         """One round: create the node if it is not there, then labels, status and taints."""
@@ -85,17 +87,11 @@ class Node:
     async def stop(self) -> None:
         """Say NotReady, in a few seconds or not at all; `look` must say that it is stopping."""
         try:
-            node = await asyncio.wait_for(self._get(), STOP_SECONDS)
+            node = await within(STOP_SECONDS, self._get())
             if node is not None and nodeobject.is_virtual(node):
-                await asyncio.wait_for(self._put_status(self._look(), node), STOP_SECONDS)
+                await within(STOP_SECONDS, self._put_status(self._look(), node))
         except (InterlinkError, asyncio.TimeoutError) as error:
             _log.warning("node %s could not say that it stops: %s", self._identity.name, error or "no answer in time")
-
-    async def _pause(self, seconds: float) -> None:
-        try:
-            await asyncio.wait_for(self._wake.wait(), seconds)
-        except asyncio.TimeoutError:
-            return
 
     async def _get(self) -> Json | None:
         try:

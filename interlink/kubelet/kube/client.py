@@ -172,14 +172,24 @@ class Kube:
 @contextlib.asynccontextmanager
 async def _turn(slots: asyncio.Semaphore, seconds: float) -> AsyncIterator[None]:
     """Hold one of the slots; HostUnreachable if none becomes free in time."""
-    if slots.locked():  # wait_for costs a task
-        try:
-            await asyncio.wait_for(slots.acquire(), seconds)
-        except asyncio.TimeoutError:
-            raise HostUnreachable(f"Kubernetes: too many requests of ours wait, no turn in {seconds:g} s") from None
+    if slots.locked():  # to wait with a limit costs a task
+        await _slot(slots, seconds)
     else:
         await slots.acquire()
     try:
         yield
     finally:
         slots.release()
+
+
+async def _slot(slots: asyncio.Semaphore, seconds: float) -> None:
+    """Take a slot. One that comes just as we are cancelled, or too late, is given back."""
+    asking = asyncio.ensure_future(slots.acquire())
+    in_time = False
+    try:
+        in_time = bool((await asyncio.wait([asking], timeout=seconds))[0])
+    finally:
+        if not in_time and not asking.cancel():
+            slots.release()
+    if not in_time:
+        raise HostUnreachable(f"Kubernetes: too many requests of ours wait, no turn in {seconds:g} s")

@@ -113,3 +113,27 @@ def test_repeats_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
             assert len(server.asked) == retries.ATTEMPTS
 
     asyncio.run(main())
+
+
+@pytest.mark.parametrize("ticks", range(8))
+def test_a_turn_that_comes_just_as_it_is_given_up_is_not_lost(ticks: int) -> None:
+    async def main() -> None:
+        slots = asyncio.Semaphore(1)
+        await slots.acquire()
+
+        async def call() -> None:
+            async with client._turn(slots, 60):
+                await asyncio.sleep(60)
+
+        task = asyncio.ensure_future(call())
+        for _ in range(5):
+            await asyncio.sleep(0)
+        slots.release()
+        for _ in range(ticks):
+            await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.wait([task], timeout=5)
+        assert task.cancelled()
+        await asyncio.wait_for(slots.acquire(), 5)
+
+    asyncio.run(main())

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import itertools
 from datetime import datetime, timezone
 from typing import Any
 
+from interlink.errors import HostUnreachable
 from interlink.kubelet import leader, lease
 from interlink.kubelet.leader import Observation, Times
+from interlink.kubelet.lease import NodeLease
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, 678, tzinfo=timezone.utc)
 
@@ -63,3 +67,38 @@ def test_the_holder_stops_well_before_another_may_begin_and_takeover_is_within_f
 
 def test_no_two_processes_have_one_identity() -> None:
     assert len({leader.identity() for _ in range(10)}) == 10
+
+
+class Away:
+    """An API server that refuses so many connections at once, and renews every lease then."""
+
+    def __init__(self, refusals: int, renewals: int) -> None:
+        self.refusals, self.renewals = refusals, renewals
+        self.renewed: list[float] = []
+        self.enough = asyncio.Event()
+
+    async def get(self, *_: object, **__: object) -> dict[str, Any]:
+        self.refusals -= 1
+        if self.refusals >= 0:
+            raise HostUnreachable("refused")
+        return seen("n", "1")
+
+    async def replace(self, _: str, body: dict[str, Any], **__: object) -> dict[str, Any]:
+        self.renewed.append(asyncio.get_running_loop().time())
+        if len(self.renewed) >= self.renewals:
+            self.enough.set()
+        return body
+
+
+def test_quick_refusals_do_not_put_off_the_renewals_after_them() -> None:
+    async def outage(period: float, refusals: int) -> float:
+        """Return the longest pause between two renewals afterwards."""
+        api = Away(refusals, renewals=4)
+        running = asyncio.ensure_future(NodeLease(api, "n", period=period).run())  # type: ignore[arg-type]
+        await api.enough.wait()
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+        return max(b - a for a, b in itertools.pairwise(api.renewed))
+
+    period, refusals = 0.05, 200
+    assert asyncio.run(outage(period, refusals)) < period * refusals / 10, "the pause grew with every refusal"
