@@ -31,13 +31,13 @@ def rows(size: Size) -> Iterator[Row]:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="ilb")))
         ours = stack.enter_context(node(on, directory / "ours", HOST))
         yield from _bursts(on, ours, stack.enter_context(kwok_node(on, directory / "kwok")), size)
-        yield from _lives(on, ours, size.of(200, 20))
+        yield from _lives(on, ours, size.pods(200, 20))
         yield from _weight(on, ours, size)
 
 
 def _bursts(on: Plane, ours: Node, theirs: str, size: Size) -> Iterator[Row]:
     """Apply many pods at once, again and again, to our node and to KWOK's in turn."""
-    count, rounds = size.of(1000, 50), size.of(3, 1)
+    count, rounds = size.pods(1000, 50), size.rounds(3)
     mine: list[Scene] = []
     kwok: list[Scene] = []
     processor: Counter[str] = Counter()
@@ -102,7 +102,7 @@ def _settled(ours: Node) -> Counter[str]:
 
 
 def _weight(on: Plane, ours: Node, size: Size) -> Iterator[Row]:
-    count, duration = size.of(5000, 100), size.of(20, 2)
+    count, duration = size.pods(5000, 100), size.of(20, 2)
     empty, idle = usage.memory([ours.pid]), usage.percent(lambda: [ours.pid], duration)
     namespace = on.namespace()
     bound: list[Json] = [ours.pod(f"w-{index}", annotations=FOREVER, nodeName=ours.name) for index in range(count)]

@@ -27,16 +27,16 @@ LIMIT = Target("<=", 1.5, of="ours")
 
 def rows(size: Size) -> Iterator[Row]:
     beside = {"mock1": on_node(HOST, MOCK)}
-    few, many, mock = size.of(10, 2), size.of(200, 4), size.of(1990, 20)
+    few, many, mock = size.of(10, 2), size.pods(200, 4), size.pods(1990, 20)
     with (
         plane() as on,
         docker_stand(beside, **on_node({}, DOCKER)) as stand,
         kubelet(on, stand.directory, stand.served, DOCKER, MOCK),
     ):
-        yield from _rows(on, stand, few, size.of(10, 1), f"{few} docker pods")
+        yield from _rows(on, stand, few, size.rounds(10), f"{few} docker pods")
         yield from _rows(on, stand, many, 1, f"{many} docker pods")
         crowd = _crowd(on, mock)
-        yield from _rows(on, stand, few, size.of(10, 1), f"{few} docker and {mock} mock pods")
+        yield from _rows(on, stand, few, size.rounds(10), f"{few} docker and {mock} mock pods")
         on.remove(crowd)
 
 

@@ -185,6 +185,7 @@ def kubelet(on: Plane, directory: Path, served: Served, *names: str) -> Iterator
 @contextmanager
 def kwok_node(on: Plane, directory: Path, name: str = "kwok-bench") -> Iterator[str]:
     """Have KWOK simulate a node."""
+    directory.mkdir(parents=True, exist_ok=True)
     daemon = process.Daemon("kwok", directory)
     kubeconfig = directory / "kwok.kubeconfig"
     kubeconfig.write_text(json.dumps(json.loads(on.cluster.kubeconfig.read_text())))

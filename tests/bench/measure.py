@@ -55,10 +55,11 @@ class Row:
 
 @dataclass(frozen=True)
 class Size:
-    """How much to measure; `quick` tries the harness rather than the product, `most_rounds` saves time."""
+    """How much to measure; `quick` tries the harness rather than the product, the others save time."""
 
     quick: bool = False
     most_rounds: int | None = None
+    most_pods: int | None = None
 
     def of(self, full: int, quick: int) -> int:
         return quick if self.quick else full
@@ -66,6 +67,10 @@ class Size:
     def rounds(self, full: int) -> int:
         """Return how often to take each figure."""
         return 1 if self.quick else min(full, self.most_rounds or full)
+
+    def pods(self, full: int, quick: int) -> int:
+        """Return with how many pods; on a slow machine fewer say the same."""
+        return quick if self.quick else min(full, self.most_pods or full)
 
 
 def seconds(call: Callable[[], object]) -> float:

@@ -31,19 +31,21 @@ BENCHMARKS: Mapping[str, Callable[[Size], Iterator[Row]]] = {
         "only": f"one of {', '.join(BENCHMARKS)}; may be repeated",
         "quick": "try the harness in a few minutes; its figures mean little",
         "rounds": "take each figure at most so often, on a slow machine",
+        "pods": "crowds of pods of the kubelet's benchmarks are at most so large",
     },
 )
-def bench(_: Context, only: list[str] | None = None, quick: bool = False, rounds: int = 0) -> None:
+def bench(_: Context, only: list[str] | None = None, quick: bool = False, rounds: int = 0, pods: int = 0) -> None:
     """Measure against floors of the same run, and print one table; ends with 1 if a target is missed."""
     names = only or list(BENCHMARKS)
     if unknown := [name for name in names if name not in BENCHMARKS]:
         raise Exit(f"no benchmark {unknown[0]!r}; there are {', '.join(BENCHMARKS)}", code=2)
-    if rounds < 0:
-        raise Exit(f"--rounds must be a number above 0, not {rounds}", code=2)
+    for name, number in (("rounds", rounds), ("pods", pods)):
+        if number < 0:
+            raise Exit(f"--{name} must be a number above 0, not {number}", code=2)
     rows: list[Row] = []
     try:
         for name in names:
-            for row in _timed(name, Size(quick, rounds or None)):
+            for row in _timed(name, Size(quick, rounds or None, pods or None)):
                 rows.append(row)
                 print(" ", *table.cells(row), sep="  ", file=sys.stderr, flush=True)
     finally:
