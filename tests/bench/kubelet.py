@@ -1,7 +1,7 @@
 """The virtual kubelet on a real control plane, with mock hosts: bursts, API requests per pod, weight.
 
-The floor of a burst is the scheduler's own binding in the same burst, and KWOK's simulated node on the same control
-plane, in turn with ours; that of memory and CPU the same kubelet with an empty node.
+The floor of a burst is the scheduler's own binding in the same burst, or KWOK's simulated node on the same control
+plane, in turn with ours (`beside_kwok`); that of memory and CPU the same kubelet with an empty node.
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from statistics import median
 
 from tests.bench import usage
 from tests.bench.kubelet_stand import Json, Node, Plane, Scene, kwok_node, node, pids_of, pinned, plane
-from tests.bench.measure import Row, Size, Target, wait
+from tests.bench.measure import Row, Size, Target, in_turn, median_ratio, wait
 from tests.bench.stand import PATIENCE
 
 HOST = {"interlink_driver": "mock", "ansible_connection": "local"}
@@ -26,40 +26,57 @@ BACKGROUND = ("leases", "nodes", "version")  # requests that no pod causes
 
 
 def rows(size: Size) -> Iterator[Row]:
-    with ExitStack() as stack:
-        on = stack.enter_context(plane())
-        directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="ilb")))
-        ours = stack.enter_context(node(on, directory / "ours", HOST))
-        yield from _bursts(on, ours, stack.enter_context(kwok_node(on, directory / "kwok")), size)
+    with _stand() as (on, ours, _):
+        yield from _bursts(on, ours, size)
         yield from _lives(on, ours, size.pods(200, 20))
         yield from _weight(on, ours, size)
 
 
-def _bursts(on: Plane, ours: Node, theirs: str, size: Size) -> Iterator[Row]:
-    """Apply many pods at once, again and again, to our node and to KWOK's in turn."""
+def beside_kwok(size: Size) -> Iterator[Row]:
+    """Our node and KWOK's in turn; KWOK is built once on a machine, which takes minutes."""
+    with _stand() as (on, ours, directory), kwok_node(on, directory / "kwok") as theirs:
+        yield from _pairs(on, ours, theirs, size)
+
+
+@contextmanager
+def _stand() -> Iterator[tuple[Plane, Node, Path]]:
+    with ExitStack() as stack:
+        on = stack.enter_context(plane())
+        directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="ilb")))
+        yield on, stack.enter_context(node(on, directory / "ours", HOST)), directory
+
+
+def _bursts(on: Plane, ours: Node, size: Size) -> Iterator[Row]:
+    """Apply many pods at once, again and again."""
     count, rounds = size.pods(1000, 50), size.rounds(3)
-    mine: list[Scene] = []
-    kwok: list[Scene] = []
-    processor: Counter[str] = Counter()
-    for number in range(rounds):
-        for name in (ours.name, theirs) if number % 2 == 0 else (theirs, ours.name):
-            manifests = [pinned(f"b-{index}", name, annotations=FOREVER) for index in range(count)]
-            before = _processor(on, ours)
-            namespace, scene = on.play(manifests)
-            if name == ours.name:
-                processor.update(_processor(on, ours) - before)
-            (mine if name == ours.name else kwok).append(scene)
-            on.remove(namespace)
-    what, note = f"{count} pods at once, all Running", f"{rounds} bursts; floor: the scheduler has bound them"
-    running, bound = [scene.running for scene in mine], [scene.bound for scene in mine]
-    ratio = median(scene.running / scene.bound for scene in mine)
-    yield Row(what, "s", median(running), median(bound), ratio, Target("<=", 1.5), note)
-    ratio = median(a.running / b.running for a, b in zip(mine, kwok, strict=True))
-    pairs = " ".join(f"{a.running / b.running:.2f}" for a, b in zip(mine, kwok, strict=True))
-    floor = median(scene.running for scene in kwok)
-    yield Row(what, "s", median(running), floor, ratio, Target("<=", 1.1), f"floor: KWOK's node; pairs {pairs}")
+    before = _processor(on, ours)
+    scenes = [_burst(on, ours.name, count) for _ in range(rounds)]
+    processor = _processor(on, ours) - before
+    what, note = _named(count), f"{rounds} bursts; floor: the scheduler has bound them"
+    running, bound = [scene.running for scene in scenes], [scene.bound for scene in scenes]
+    yield Row(what, "s", median(running), median(bound), median_ratio(running, bound), Target("<=", 1.5), note)
     for name, seconds in sorted(processor.items()):
-        yield Row(f"{what}: CPU of the {name}", "ms a pod", seconds / rounds / count * 1e3)
+        yield Row(f"{what}: CPU of the {name}", "ms a pod", seconds / rounds / count * 1e3, note="their end included")
+
+
+def _pairs(on: Plane, ours: Node, theirs: str, size: Size) -> Iterator[Row]:
+    count, rounds = size.pods(1000, 50), size.rounds(3)
+    calls = [lambda name=name: _burst(on, name, count).running for name in (ours.name, theirs)]
+    mine, kwok = in_turn(calls, rounds)
+    pairs = " ".join(f"{a / b:.2f}" for a, b in zip(mine, kwok, strict=True))
+    note = f"floor: KWOK's node; pairs {pairs}"
+    yield Row(_named(count), "s", median(mine), median(kwok), median_ratio(mine, kwok), Target("<=", 1.1), note)
+
+
+def _burst(on: Plane, name: str, count: int) -> Scene:
+    """Apply pods to a node, see them run, and remove them."""
+    namespace, scene = on.play([pinned(f"b-{index}", name, annotations=FOREVER) for index in range(count)])
+    on.remove(namespace)
+    return scene
+
+
+def _named(count: int) -> str:
+    return f"{count} pods at once, all Running"
 
 
 def _processor(on: Plane, ours: Node) -> Counter[str]:

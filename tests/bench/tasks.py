@@ -20,6 +20,7 @@ BENCHMARKS: Mapping[str, Callable[[Size], Iterator[Row]]] = {
     "mock": mock.rows,
     "crowd": crowd.rows,
     "kubelet": kubelet.rows,
+    "kubelet-kwok": kubelet.beside_kwok,
     "kubelet-exits": kubelet_exits.rows,
     "slurm": slurm.rows,
 }
