@@ -12,7 +12,7 @@ from pathlib import Path
 
 from interlink.client.aio import AioTransport
 from interlink.errors import ConfigError, InterlinkError, Unavailable
-from interlink.kubelet import nodeobject, paths
+from interlink.kubelet import nodeobject
 from interlink.kubelet.auth import Callers
 from interlink.kubelet.backend import Backend
 from interlink.kubelet.backend_contract import ContractBackend
@@ -22,6 +22,7 @@ from interlink.kubelet.jobaccess import StatedApi
 from interlink.kubelet.kube import Kube
 from interlink.kubelet.member import House
 from interlink.kubelet.nodeobject import Identity
+from interlink.kubelet.samecluster import cluster_uid
 from interlink.kubelet.settings import Peer, Settings
 from interlink.kubelet.together import together
 
@@ -90,9 +91,7 @@ async def _first_answers(kube: Kube) -> tuple[str, str]:
     while True:
         try:
             server = await kube.get("/version")
-            services = await kube.get(paths.services("default"), fieldSelector="metadata.name=kubernetes")
-            uids = [item["metadata"]["uid"] for item in services.get("items") or []]
-            return str(server.get("gitVersion") or ""), uids[0] if uids else ""
+            return str(server.get("gitVersion") or ""), await cluster_uid(kube)
         except ConfigError:
             raise
         except InterlinkError as error:

@@ -16,6 +16,7 @@ from interlink.kubelet.podwriter import PodWriter
 from interlink.kubelet.references import Resolved, Site
 from interlink.kubelet.reflector import Reflector, Store
 from interlink.kubelet.refresh import Refresher
+from interlink.kubelet.samecluster import SameCluster
 from interlink.kubelet.submitting import Place, Submitter, Tools
 from interlink.kubelet.workqueue import WorkQueue
 from interlink.model.driver import PodEvent, PodRecord
@@ -49,7 +50,7 @@ class Pods(Listener):
             fieldSelector=f"spec.nodeName={place.node}",
         )
         self._refresher = Refresher(tools.backend, tools.resolver, tools.tokens, self._running)
-        self._writer = PodWriter(tools.kube, tools.recorder)
+        self._writer, self._cluster = PodWriter(tools.kube, tools.recorder), SameCluster(tools.kube)
         self._submitter = Submitter(place, tools, self._writer, self._submitted)
         self._contact = asyncio.Event()
         self._steps: Mapping[Action, Step] = {
@@ -232,9 +233,11 @@ class Pods(Listener):
         return 0.0 if case.job is None else WAIT_SECONDS
 
     async def _is_really_gone(self, case: Case) -> bool:
-        """A list may lack what is there: nothing is stopped that nobody has deleted."""
+        """A list may lack what is there, or be another cluster's: nothing is stopped that nobody has deleted."""
         if case.last is not None and is_terminating(case.last):
             return True
+        if not await self._cluster.is_still(self._place.site().origin):
+            return False
         ref = case.ref
         return not (ref.name and await self._writer.exists(ref.namespace, ref.name, case.uid))
 
