@@ -48,7 +48,7 @@ class Component:
         if not self.alive:
             self.daemon.start(self.command())
         if wait:
-            self.daemon.wait_ready(self.ready, 120)
+            self.daemon.wait_ready(self.ready, 300)
 
     def stop(self) -> None:
         """SIGTERM, then wait for the end."""
