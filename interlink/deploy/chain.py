@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from interlink.client import Client
-from interlink.deploy import cures, judge
+from interlink.deploy import cures, judge, machine, server
 from interlink.deploy.cluster import Cluster
+from interlink.deploy.manage import Manager
 from interlink.errors import EngineUnavailable, InputError, InterlinkError, Unavailable
 from interlink.model.host import Host
 from interlink.remote import facts as host_facts
+from interlink.remote import shell
 from interlink.remote.pool import Pool
 
 
@@ -73,20 +75,20 @@ def host_links(host: Host, pool: Pool) -> list[Link]:
     return [] if host.driver == "mock" else links
 
 
-def server_links(client: Client, url: str) -> list[Link]:
-    """Return the links of the server: that it answers, its ledger, and whether it reaches its hosts."""
+def server_links(name: str, ask: Callable[[], Mapping[str, Any]]) -> list[Link]:
+    """Return the links of a server: that it answers, its ledger, and whether it reaches its hosts."""
     seen: dict[str, Any] = {}
 
     def answers() -> str:
         try:
-            seen.update(client.ready())
+            seen.update(ask())
         except InputError:
             raise
         except InterlinkError as error:
             raise Unavailable(
                 f"{error}; start it: interlink server.start, or look at: interlink server.logs"
             ) from error
-        return f"{url} answers"
+        return "answers"
 
     def ledger() -> str:
         if seen.get("ledger", "ok") != "ok":
@@ -100,7 +102,29 @@ def server_links(client: Client, url: str) -> list[Link]:
             raise Unavailable(f"it does not reach {said}; if they answer from here, deploy again: interlink deploy")
         return f"{len(seen.get('hosts', {}))} reached"
 
-    return [Link("server", answers), Link("ledger", ledger), Link("the server's hosts", hosts)]
+    return [Link(name, answers), Link("ledger", ledger), Link("the server's hosts", hosts)]
+
+
+def deployed_links(host: Host, pool: Pool) -> list[Link]:
+    """Return the links of a server that was deployed to a machine: it is asked there, with the token that is there."""
+
+    def ssh() -> str:
+        return machine.gather(host, pool.connection(host)).described()
+
+    def ask() -> Mapping[str, Any]:
+        connection = pool.connection(host)
+        there = machine.gather(host, connection)
+        found = Manager(connection, there).state(server.NAME)
+        if not found.active:
+            raise Unavailable(f"{server.NAME} is {found.state or 'inactive'} there")
+        result = connection.run(shell.join(server.question(host, there)), timeout=60)
+        try:
+            answer: Mapping[str, Any] = json.loads(result.text)
+        except ValueError:
+            raise Unavailable(result.error_text or f"it ended with {result.code}") from None
+        return answer
+
+    return [Link(f"SSH to {host.name}", ssh), *server_links(f"server on {host.name}", ask)]
 
 
 def cluster_links(cluster: Cluster, nodes: Sequence[str], patience: float) -> list[Link]:

@@ -16,6 +16,7 @@ from interlink.remote.connection import Connection
 Manager = Literal["system", "user", "pidfile"]
 
 LEAST_PYTHON = (3, 10)
+VENV_CURE = "have an admin install it (Debian: apt-get install python3-venv)"
 LEAST_FREE = 600 << 20  # bytes: two releases with their libraries, and room for the ledger
 
 
@@ -29,6 +30,8 @@ class Machine:
     python: str
     manager: Manager
     linger: bool = True
+    tag: str = ""  # which compiled libraries its Python loads
+    pip: bool = True  # it can make a virtual environment with pip
 
     @property
     def config(self) -> str:
@@ -93,7 +96,7 @@ def complaints(found: dict[str, str], wanted: str) -> Iterator[str]:
             " interlink_server_python, such as python3.12"
         )
     elif found.get("venv") != "yes":
-        yield f"{found['python']} has no venv: have an admin install it (Debian: apt-get install python3-venv)"
+        yield f"{found['python']} has no venv: {VENV_CURE}"
     free = int(found["free"]) * 1024 if found.get("free", "").isdecimal() else None
     if free is not None and free < LEAST_FREE:
         yield (
@@ -124,4 +127,6 @@ def of(found: dict[str, str], wanted: str) -> Machine:
         python=found["python"],
         manager=manager,  # type: ignore[arg-type]  # one of the keys above
         linger=found.get("linger") != "no",
+        tag=found.get("tag", ""),
+        pip=found.get("ensurepip") == "yes",
     )

@@ -10,8 +10,17 @@ esac
 printf 'base %s\n' "$il_base"
 if il_path=$(command -v "$il_python" 2>/dev/null); then
     printf 'python %s\n' "$il_path"
-    printf 'version %s\n' "$("$il_path" -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>&1 | tail -n 1)"
-    printf 'venv %s\n' "$("$il_path" -c 'import venv, ensurepip; print("yes")' 2>/dev/null || echo no)"
+    "$il_path" -c '
+import sys, sysconfig
+print("version %d.%d" % sys.version_info[:2])
+print("tag %s" % (sysconfig.get_config_var("SOABI") or ""))
+for name in ("venv", "ensurepip"):
+    try:
+        __import__(name)
+        print(name + " yes")
+    except ImportError:
+        print(name + " no")
+' 2>&1
 fi
 if [ -d /run/systemd/system ] && command -v systemctl >/dev/null 2>&1; then
     printf 'system yes\n'

@@ -1,4 +1,4 @@
-"""Our services on one machine: release, unit, start, stop, state; every verb is one script, and can be repeated."""
+"""Our services on one machine: unit, start, stop, state; every verb is one script, and can be repeated."""
 
 from __future__ import annotations
 
@@ -12,12 +12,10 @@ from interlink.deploy.machine import Machine
 from interlink.deploy.remote import File
 from interlink.deploy.steps import Difference, Finding
 from interlink.deploy.units import Service
-from interlink.deploy.wheel import Wheel
 from interlink.errors import CommandFailed, InputError
 from interlink.remote import shell
 from interlink.remote.connection import Connection
 
-_INSTALL_SECONDS = 1800.0
 _STOP_SECONDS = 120.0
 
 
@@ -77,53 +75,6 @@ class Manager:
         script = "".join(f"{key}={shell.quote(value)}\n" for key, value in values.items())
         script += resources.files(__package__).joinpath("service.sh").read_text("utf-8")
         return remote.run(self.connection, f"{script}\n{shell.join(call)}\n", timeout=_STOP_SECONDS)
-
-    # --- releases
-
-    def release_look(self, release: str) -> Finding:
-        """See whether a release is installed completely."""
-        directory = f"{self.machine.base}/releases/{release}"
-        script = f"[ -f {shell.path(directory)}/complete ] && echo yes || echo no"
-        if remote.run(self.connection, script).strip() == "yes":
-            return Finding(release)
-        return Finding(differences=(Difference(f"release {release}"),))
-
-    def release_mend(self, release: str, wheel: Wheel) -> None:
-        """Install a release into a virtual environment of its own; what an earlier attempt has left goes first."""
-        script = f"""set -e
-umask 077
-base={shell.path(self.machine.base)}
-dir=$base/releases/{shell.quote(release)}
-mkdir -p "$base/releases" "$base/wheels"
-cat > "$base/wheels/"{shell.quote(wheel.name)}
-exec 9>"$base/lock"
-if command -v flock >/dev/null 2>&1; then flock -w 900 9; fi
-[ ! -f "$dir/complete" ] || exit 0
-rm -rf "$dir"
-{shell.quote(self.machine.python)} -m venv "$dir" 9>&-
-"$dir/bin/python" -m pip install -q --no-compile --disable-pip-version-check \\
-    "$base/wheels/"{shell.quote(wheel.name)} 9>&-
-"$dir/bin/interlink" --version >/dev/null
-: > "$dir/complete"
-# two older releases stay for a rollback; what runs now is never among the rest
-cd "$base/releases"
-for old in $(ls -1t | tail -n +4); do
-    case "$(readlink ../current) $(readlink ../previous)" in *"$old"*) ;; *) rm -rf "$old" ;; esac
-done
-"""
-        try:
-            remote.run(self.connection, script, stdin=wheel.content, timeout=_INSTALL_SECONDS, what="pip")
-        except CommandFailed as error:
-            raise CommandFailed(f"{error}{_pip_cure(error.stderr)}", code=error.code, stderr=error.stderr) from error
-
-
-def _pip_cure(said: str) -> str:
-    if "No matching distribution" in said or "Could not fetch" in said or "ConnectionError" in said:
-        return (
-            "; pip there found no package index: give it one in its ~/.config/pip/pip.conf (index-url, proxy, cert),"
-            " or a directory of wheels (find-links)"
-        )
-    return ""
 
 
 def running_look(manager: Manager, service: Service, stamp: str) -> Finding:

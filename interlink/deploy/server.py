@@ -7,15 +7,18 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from interlink.config import documents
 from interlink.deploy import manage, remote, serverfiles
-from interlink.deploy.machine import Machine
+from interlink.deploy.libraries import Libraries
+from interlink.deploy.machine import VENV_CURE, Machine
 from interlink.deploy.manage import State
 from interlink.deploy.onmachine import OnMachine
+from interlink.deploy.releases import Installation, Release
 from interlink.deploy.remote import Directory, File
 from interlink.deploy.steps import Difference, Finding, Plan, Step
 from interlink.deploy.units import Service
 from interlink.deploy.wheel import Wheel
-from interlink.errors import CommandFailed
+from interlink.errors import CommandFailed, InputError
 from interlink.model.host import Host, Inventory, workers
 from interlink.model.login import Login
 from interlink.remote import shell
@@ -27,15 +30,13 @@ READY_SECONDS = 120.0
 
 @dataclass(frozen=True)
 class Wanted:
-    """What is to run: a wheel, the whole inventory, and the file of host keys pinned by the one who deploys."""
+    """What is to run: a wheel, its libraries as they are here, the whole inventory, and the host keys that are pinned
+    by the one who deploys."""
 
     wheel: Wheel
+    libraries: Libraries | None
     inventory: Inventory
     known_hosts: Path
-
-    @property
-    def release(self) -> str:
-        return f"{self.wheel.version}-{self.wheel.digest[:12]}"
 
 
 def plan(host: Host, pool: Pool, wanted: Wanted) -> Plan:
@@ -51,15 +52,12 @@ def service(machine: Machine, *, local: bool = False) -> Service:
 
 def question(host: Host, machine: Machine) -> list[str]:
     """Return the command that asks the server, on its machine, whether it is ready."""
-    listen = str(host.get("interlink_server_listen"))
-    return [
-        f"{machine.current}/bin/interlink",
-        "server.ready",
-        "--server",
-        url(listen),
-        "--token-file",
-        f"{machine.config}/token",
-    ]
+    return _question(str(host.get("interlink_server_listen")), machine)
+
+
+def _question(listen: str, machine: Machine) -> list[str]:
+    program = f"{machine.current}/bin/interlink"
+    return [program, "server.ready", "--server", url(listen), "--token-file", f"{machine.config}/token"]
 
 
 def url(listen: str) -> str:
@@ -85,11 +83,7 @@ class _Deploying(OnMachine):
     def steps(self) -> Iterator[Step]:
         yield self.machine_step()
         yield Step("directories", self._directories_look, self._directories_mend)
-        yield Step(
-            "release",
-            lambda: self.manager.release_look(self._wanted.release),
-            lambda: self.manager.release_mend(self._wanted.release, self._wanted.wheel),
-        )
+        yield Step("release", self._release_look, lambda: self._installation.mend())  # noqa: PLW0108  the machine is known by then
         yield Step("token", self._token_look, self._token_mend)
         yield Step("files", self._files_look, lambda: remote.files_mend(self.connection, self._files))
         yield self.unit_step(lambda: self._service)
@@ -109,6 +103,23 @@ class _Deploying(OnMachine):
         for each in self._directories:
             if each.look().differences:
                 each.mend()
+
+    @cached_property
+    def _release(self) -> Release:
+        return Release.of(self._wanted.wheel, self._wanted.libraries, self.machine)
+
+    @property
+    def _installation(self) -> Installation:
+        return Installation(self.connection, self.machine, self._release)
+
+    def _release_look(self) -> Finding:
+        found = self._installation.look()
+        if found.differences and not self._release.libraries and not self.machine.pip:
+            raise InputError(
+                f"{self.machine.python} has no pip for virtual environments: {VENV_CURE}; or deploy with the same"
+                " Python here as there, whose libraries are then sent along"
+            )
+        return found
 
     @cached_property
     def _files(self) -> tuple[File, ...]:
@@ -143,7 +154,7 @@ class _Deploying(OnMachine):
     @cached_property
     def _stamp(self) -> str:
         """What a running server depends on; a changed inventory is taken over in place."""
-        return self.stamp(self._service, self._wanted.release, self._files[0].stamp)
+        return self.stamp(self._service, self._release.name, self._files[0].stamp)
 
     def _running(self) -> Finding:
         return manage.running_look(self.manager, self._service, self._stamp)
@@ -152,26 +163,31 @@ class _Deploying(OnMachine):
         """Start the wanted release in place of what runs; where it does not answer, what ran before comes back."""
         before = self.manager.state(NAME)
         self.manager.stop(NAME)
-        self.manager.switch(NAME, self._wanted.release)
+        self.manager.switch(NAME, self._release.name)
         self.manager.start(self._service, self._stamp)
         try:
             manage.wait(self.manager, NAME, question(self.host, self.machine), READY_SECONDS)
         except CommandFailed as error:
             if not before.active:
                 raise
-            self._restore(before)
-            raise CommandFailed(f"{error}; what ran before runs again", code=error.code) from error
+            raise CommandFailed(f"{error}; {self._restored(before)}", code=error.code) from error
         self._settings("cp -p interlink.yaml good.new && mv -f good.new interlink.yaml.good")
 
-    def _restore(self, before: State) -> None:
-        """Bring back the release and the settings that were running."""
+    def _restored(self, before: State) -> str:
+        """Bring back the release and the settings that were running; say how that went."""
         self.manager.stop(NAME)
         self._settings("if [ -f interlink.yaml.good ]; then cp -p interlink.yaml.good interlink.yaml; fi")
         self.manager.switch(NAME, before.release)
         self.manager.start(self._service, before.stamp)
+        [settings] = documents.parse(self._settings("cat interlink.yaml"), "interlink.yaml")
+        try:
+            manage.wait(self.manager, NAME, _question(str(settings["listen"]), self.machine), READY_SECONDS)
+        except CommandFailed as error:
+            return f"and what ran before does not come back: {error}"
+        return "what ran before runs again"
 
-    def _settings(self, command: str) -> None:
-        remote.run(self.connection, f"cd {shell.path(self.machine.config)} && {{ {command}; }}")
+    def _settings(self, command: str) -> str:
+        return remote.run(self.connection, f"cd {shell.path(self.machine.config)} && {{ {command}; }}")
 
     def _ready(self) -> Finding:
         manage.wait(self.manager, NAME, question(self.host, self.machine), READY_SECONDS)

@@ -69,10 +69,15 @@ async def version(kube: Kube) -> str:
 
 
 async def ready(kube: Kube, node: str) -> str:
-    """Return why a node is not Ready, "" if it is."""
-    found = await kube.get(paths.path(paths.CORE, "nodes"), fieldSelector=f"metadata.name={node}")
-    if not found.get("items"):
-        return "not registered"
-    conditions = {c["type"]: c for c in found["items"][0].get("status", {}).get("conditions") or []}
+    """Return why a node is not Ready, "" if it is; by name, as a kubelet's account may not list nodes."""
+    from interlink.kubelet.kube import ApiError
+
+    try:
+        found = await kube.get(paths.path(paths.CORE, "nodes", node))
+    except ApiError as error:
+        if error.status == 404:
+            return "not registered"
+        raise
+    conditions = {c["type"]: c for c in found.get("status", {}).get("conditions") or []}
     condition = conditions.get("Ready", {})
     return "" if condition.get("status") == "True" else str(condition.get("message") or "not Ready")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from invoke.context import Context
 
 from interlink.config import settings as config
-from interlink.deploy import hosts, kubelet, server, smoke, wheel
+from interlink.deploy import hosts, kubelet, libraries, server, smoke, wheel
 from interlink.deploy.steps import Outcome, Plan
 from interlink.errors import ConfigError
 from interlink.model.host import Host, nodes, runs_pods, workers
@@ -126,7 +126,7 @@ def _served(run: Run, site: Site) -> list[Outcome]:
     machines = site.servers()
     if not machines:
         return []
-    wanted = server.Wanted(wheel.build(), site.whole, site.settings.known_hosts)
+    wanted = server.Wanted(wheel.build(), libraries.collect(), site.whole, site.settings.known_hosts)
     with site.pool() as pool:
         return run.carry_out([server.plan(host, pool, wanted) for host in machines])
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import asdict
+from pathlib import Path
 
 from invoke.context import Context
 from invoke.exceptions import Exit
@@ -18,7 +19,7 @@ from interlink.deploy import chain
 from interlink.deploy import server as served
 from interlink.deploy.chain import Link, Verdict
 from interlink.deploy.cluster import Cluster
-from interlink.model.host import nodes, workers
+from interlink.model.host import Host, nodes, servers, workers
 from interlink.tasks import reaching, tables
 from interlink.tasks.command import command
 from interlink.tasks.deployment import HELP, Site
@@ -30,9 +31,9 @@ _NODE_SECONDS = 5.0
     iterable=["inventory"],
     help={
         **{name: HELP[name] for name in ("inventory", "limit", "forks", "json")},
-        "server": f"{reaching.HELP['server']} (default: the one of interlink.yaml)",
+        "server": f"{reaching.HELP['server']} (default: asked on its machine where the inventory names one)",
         "token-file": reaching.HELP["token-file"],
-        "kubeconfig": "kubeconfig of the cluster; without one the cluster is left out",
+        "kubeconfig": "kubeconfig of the cluster (default: interlink_kubeconfig; without one it is left out)",
     },
 )
 def doctor(
@@ -50,15 +51,24 @@ def doctor(
     known = kubelet_config.Flags(server=server, token_file=token_file, kubeconfig=kubeconfig)
     asked = kubelet_config.load(known)
     url = server or served.url(site.settings.listen)
+    deployed = [] if server or not servers(site.whole) else site.servers()
     with site.pool() as pool, closing(Client(url, token_file=asked.peer.token_file)) as client:
         chains: list[Sequence[Link]] = [chain.host_links(h, pool) for h in workers(site.chosen).hosts.values()]
-        chains.append(chain.server_links(client, url))
-        if asked.kubeconfig:
+        chains += [chain.deployed_links(h, pool) for h in deployed]
+        if server or not servers(site.whole):
+            chains.append(chain.server_links(f"server at {url}", client.ready))
+        for path in [asked.kubeconfig] if asked.kubeconfig else sorted({*filter(None, map(_kubeconfig, deployed))}):
             names = list(nodes(workers(site.whole)))
-            chains.append(chain.cluster_links(Cluster(asked.kubeconfig), names, _NODE_SECONDS))
+            chains.append(chain.cluster_links(Cluster(path), names, _NODE_SECONDS))
         with ThreadPoolExecutor(max(1, forks)) as executor:
             verdicts = [v for found in executor.map(lambda links: list(chain.walk(links)), chains) for v in found]
     _tell(verdicts, json=json)
+
+
+def _kubeconfig(host: Host) -> str:
+    """Return the kubeconfig, on this machine, of the cluster that a server's kubelet joins; "" without one."""
+    named = "" if host.get("interlink_kubelet") == "none" else str(host.get("interlink_kubeconfig") or "")
+    return str(Path(named).expanduser()) if named else ""
 
 
 def _tell(verdicts: Sequence[Verdict], *, json: bool) -> None:
