@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
+from interlink.kubelet import resize
 from interlink.kubelet.podconditions import Facts, conditions
 from interlink.model.driver import PodRecord
 from interlink.model.pod import Container, Json, Pod
@@ -61,6 +62,7 @@ class _Parts:
     pod_ip: str = ""
     host_ip: str = ""
     sandbox: bool = False
+    submitted: bool = True
 
 
 def reported(pod: Json, job: PodRecord, here: Here) -> dict[str, Any] | None:
@@ -106,7 +108,7 @@ def _just_ended(pod: Json, seen: ContainerStatus | None) -> ContainerStatus | No
 def held(pod: Json, why: Held, here: Here) -> dict[str, Any]:
     """Return the status of a pod that waits to be submitted."""
     shown = {c.name: _container(c, _waiting(c, Pod(pod), why), Pod(pod)) for c in Pod(pod).containers}
-    return _status(pod, _Parts("Pending", shown), here)
+    return _status(pod, _Parts("Pending", shown, submitted=False), here)
 
 
 def final(pod: Json, job: PodRecord | None, here: Here, *, reason: str = "", message: str = "") -> dict[str, Any]:
@@ -139,11 +141,14 @@ def refused(pod: Json, reason: str, message: str, here: Here) -> dict[str, Any]:
 def _status(pod: Json, parts: _Parts, here: Here) -> dict[str, Any]:
     old = pod.get("status") or {}
     now = gojson.format_time(here.now) or ""
-    mine = Pod(pod)
-    inits = [
-        parts.containers[c.name] for c in mine.containers if c.kind is not Kind.MAIN and c.name in parts.containers
-    ]
-    mains = [parts.containers[c.name] for c in mine.containers if c.kind is Kind.MAIN and c.name in parts.containers]
+    sizes = resize.given(pod) if parts.submitted else {}
+    shown = {
+        name: {**item, **(resize.shown(sizes[name]) if name in sizes else {})}
+        for name, item in parts.containers.items()
+    }
+    listed = [c for c in Pod(pod).containers if c.name in shown]
+    inits = [shown[c.name] for c in listed if c.kind is not Kind.MAIN]
+    mains = [shown[c.name] for c in listed if c.kind is Kind.MAIN]
     facts = Facts(pod, parts.phase, inits, mains, parts.sandbox)
     generation = pod["metadata"].get("generation")
     host = _address(parts.host_ip) or str(old.get("hostIP") or "") or _address(here.address)
@@ -151,7 +156,7 @@ def _status(pod: Json, parts: _Parts, here: Here) -> dict[str, Any]:
     return {
         **({"observedGeneration": generation} if generation else {}),
         "phase": parts.phase,
-        "conditions": conditions(facts, now),
+        "conditions": [*conditions(facts, now), *(resize.pending(pod, now) if parts.submitted else ())],
         "message": parts.message or None,
         "reason": parts.reason or None,
         **({"hostIP": host, "hostIPs": [{"ip": host}]} if host else {}),

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from interlink.kubelet import resize
 from interlink.model.pod import Json
 
+_PASSING = frozenset({resize.PENDING})  # conditions of ours that go when we do not say them any more
 _ADDRESSES = ("podIPs", "hostIPs")  # lists that merge by address: an old one would stay
 
 
@@ -28,7 +30,9 @@ def patch(pod: Json, status: Mapping[str, Any]) -> dict[str, Any] | None:
 
 def _conditions(old: Sequence[Json], new: Sequence[Json]) -> list[Json]:
     known = {item.get("type"): item for item in old}
-    return [item for item in new if _differs(known.get(item["type"]), item)]
+    gone = _PASSING.intersection(known) - {item["type"] for item in new}
+    changed = [item for item in new if _differs(known.get(item["type"]), item)]
+    return [*changed, *({"type": kind, "$patch": "delete"} for kind in sorted(gone))]
 
 
 def _differs(old: Any, new: Any) -> bool:

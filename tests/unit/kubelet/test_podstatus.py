@@ -278,6 +278,41 @@ def test_a_patch_touches_no_foreign_condition() -> None:
     assert [c["type"] for c in repaired["status"]["conditions"]] == ["Ready"]
 
 
+def test_a_resize_is_told_to_be_infeasible_until_it_is_taken_back() -> None:
+    containers: Containers = {"c": RUNNING, "d": RUNNING}
+    small, big = {"requests": {"cpu": "1"}, "limits": {"memory": "1Gi"}}, {"requests": {"cpu": "2"}}
+
+    def told(resources: dict[str, Any], known: dict[str, Any]) -> dict[str, Any]:
+        asked = pod(containers, **known)
+        asked["spec"]["containers"][1]["resources"] = resources
+        status = podstatus.reported(asked, job(containers, Phase.RUNNING), HERE)
+        assert status is not None
+        change = patch(asked, status)
+        if change is None:
+            return known
+        kinds = [item["type"] for item in change["status"].get("conditions", []) if item.get("$patch") == "delete"]
+        assert kinds == ([] if resources == big else ["PodResizePending"] if known else [])
+        return status
+
+    first = told(small, {})
+    assert [c.get("resources") for c in first["containerStatuses"]] == [{}, small]
+    assert [c.get("allocatedResources") for c in first["containerStatuses"]] == [None, {"cpu": "1"}]
+    assert told(small, first) is first
+    resized = told(big, first)
+    assert resized["containerStatuses"] == first["containerStatuses"]
+    [said] = [item for item in resized["conditions"] if item["type"] == "PodResizePending"]
+    assert (said["status"], said["reason"], said["observedGeneration"]) == ("True", "Infeasible", 3)
+    assert told(big, resized) is resized
+    back = told(small, resized)
+    assert {item["type"] for item in back["conditions"]} == {item["type"] for item in first["conditions"]}
+
+
+def test_a_pod_that_was_never_submitted_may_be_resized() -> None:
+    asked = pod({"c": RUNNING})
+    waits = podstatus.held(asked, Held(), HERE)
+    assert "resources" not in waits["containerStatuses"][0]
+
+
 def test_the_end_of_an_attempt_is_shown_before_the_wait_for_the_next() -> None:
     running: Containers = {"c": RUNNING}
     first = podstatus.reported(pod(running), job(running, Phase.RUNNING), HERE)
