@@ -14,7 +14,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from interlink.deploy.steps import Difference, Finding
-from interlink.errors import CommandFailed, InputError, InterlinkError, Unavailable
+from interlink.errors import (
+    CommandFailed,
+    ConnectionLost,
+    DeadlineExceeded,
+    HostUnreachable,
+    InputError,
+    InterlinkError,
+    Unavailable,
+)
 
 if TYPE_CHECKING:
     from interlink.kubelet.kube import Kube
@@ -70,6 +78,11 @@ class Cluster:
                     f"the cluster refuses {self.kubeconfig or 'our kubeconfig'}: {error.message}; get a valid one"
                 ) from error
             raise
+        except (HostUnreachable, ConnectionLost, DeadlineExceeded) as error:  # as such they would be a host's over SSH
+            raise Unavailable(
+                f"the cluster of {self.kubeconfig or 'our kubeconfig'}: {error}; see that its API server runs, and that"
+                " `server` in the kubeconfig is its address as seen from here"
+            ) from error
         except InterlinkError as error:
             raise type(error)(f"the cluster of {self.kubeconfig or 'our kubeconfig'}: {error}") from error
 
@@ -84,28 +97,28 @@ class Cluster:
             said = done.stderr.strip()
             if 'namespaces "' in said and "not found" in said:  # nothing of ours is there yet
                 return Finding(differences=(Difference(f"kustomization {directory}: all of it"),))
-            raise CommandFailed(f"kubectl diff: {said}", code=done.returncode, stderr=said)
+            raise _failed("diff", done)
         return Finding(differences=(Difference(f"kustomization {directory}", "", done.stdout),))
 
     def apply(self, directory: Path) -> None:
         """Apply a kustomization; the API server merges, so that repeating it changes nothing."""
         done = self._kubectl("apply", "--server-side", "--force-conflicts", "-k", str(directory))
         if done.returncode:
-            raise CommandFailed(f"kubectl apply: {done.stderr.strip()}", code=done.returncode, stderr=done.stderr)
+            raise _failed("apply", done)
 
     def secret(self, namespace: str, name: str, key: str) -> bytes | None:
         """Return one value of a Secret; None if it is not there."""
         path = f"jsonpath={{.data.{key}}}"
         done = self._kubectl("get", "secret", name, "-n", namespace, "--ignore-not-found", "-o", path)
         if done.returncode:
-            raise CommandFailed(f"kubectl get secret: {done.stderr.strip()}", code=done.returncode)
+            raise _failed("get secret", done)
         return base64.b64decode(done.stdout) if done.stdout else None
 
     def apply_object(self, manifest: Mapping[str, Any]) -> None:
         """Apply one object, which travels on stdin."""
         done = self._kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", stdin=json.dumps(manifest))
         if done.returncode:
-            raise CommandFailed(f"kubectl apply: {done.stderr.strip()}", code=done.returncode)
+            raise _failed("apply", done)
 
     def _kubectl(self, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
         program = shutil.which("kubectl")
@@ -123,6 +136,13 @@ class Cluster:
             )
         except subprocess.TimeoutExpired:
             raise Unavailable(f"kubectl {arguments[0]} gave no answer in {_KUBECTL_SECONDS:g} s") from None
+
+
+def _failed(verb: str, done: subprocess.CompletedProcess[str]) -> CommandFailed:
+    """Return kubectl's complaint, with what mends it where that is known."""
+    said = done.stderr.strip()
+    cure = "; use an admin's kubeconfig: a kubelet's own account may not set itself up" * ("forbidden" in said.lower())
+    return CommandFailed(f"kubectl {verb}: {said}{cure}", code=done.returncode, stderr=said)
 
 
 def _of(name: str) -> Callable[[Kube], Awaitable[str]]:

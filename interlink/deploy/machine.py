@@ -32,6 +32,7 @@ class Machine:
     linger: bool = True
     tag: str = ""  # which compiled libraries its Python loads
     pip: bool = True  # it can make a virtual environment with pip
+    free: int | None = None  # bytes where the base is
 
     @property
     def config(self) -> str:
@@ -97,11 +98,19 @@ def complaints(found: dict[str, str], wanted: str) -> Iterator[str]:
         )
     elif found.get("venv") != "yes":
         yield f"{found['python']} has no venv: {VENV_CURE}"
-    free = int(found["free"]) * 1024 if found.get("free", "").isdecimal() else None
-    if free is not None and free < LEAST_FREE:
+
+
+def lacks(machine: Machine, *, fetches: bool) -> Iterator[str]:
+    """Yield what a new release needs and the machine does not have; `fetches` says that pip has to get libraries."""
+    if machine.free is not None and machine.free < LEAST_FREE:
         yield (
-            f"only {free >> 20} MiB are free where {found.get('base')} is to be, and {LEAST_FREE >> 20} are needed:"
+            f"only {machine.free >> 20} MiB are free where {machine.base} is to be, and {LEAST_FREE >> 20} are needed:"
             " free some, or set interlink_server_directory"
+        )
+    if fetches and not machine.pip:
+        yield (
+            f"{machine.python} has no pip for virtual environments: {VENV_CURE}; or deploy with the same Python here as"
+            " there, whose libraries are then sent along"
         )
 
 
@@ -129,4 +138,5 @@ def of(found: dict[str, str], wanted: str) -> Machine:
         linger=found.get("linger") != "no",
         tag=found.get("tag", ""),
         pip=found.get("ensurepip") == "yes",
+        free=int(found["free"]) * 1024 if found.get("free", "").isdecimal() else None,
     )

@@ -12,9 +12,9 @@ from interlink.deploy.machine import Machine
 from interlink.deploy.remote import File
 from interlink.deploy.steps import Difference, Finding
 from interlink.deploy.units import Service
-from interlink.errors import CommandFailed, InputError
+from interlink.errors import CommandFailed, DeadlineExceeded, InputError
 from interlink.remote import shell
-from interlink.remote.connection import Connection
+from interlink.remote.connection import Connection, Result
 
 _STOP_SECONDS = 120.0
 
@@ -90,7 +90,10 @@ def wait(manager: Manager, name: str, question: Sequence[str], patience: float) 
     """Repeat a question (an argument list on the machine) until it says yes; CommandFailed with the log's end."""
     until = time.monotonic() + patience
     while True:
-        result = manager.connection.run(shell.join(question), timeout=60)
+        try:
+            result = manager.connection.run(shell.join(question), timeout=60)
+        except DeadlineExceeded as error:  # something else may have its port, and say nothing
+            result = Result(1, stderr=str(error).encode())
         if result.code == 0:
             return result.text
         if not manager.state(name).active or time.monotonic() > until:

@@ -10,7 +10,7 @@ from pathlib import Path
 from interlink.config import documents
 from interlink.deploy import manage, remote, serverfiles
 from interlink.deploy.libraries import Libraries
-from interlink.deploy.machine import VENV_CURE, Machine
+from interlink.deploy.machine import Machine, lacks
 from interlink.deploy.manage import State
 from interlink.deploy.onmachine import OnMachine
 from interlink.deploy.releases import Installation, Release
@@ -82,8 +82,9 @@ class _Deploying(OnMachine):
 
     def steps(self) -> Iterator[Step]:
         yield self.machine_step()
+        yield Step("requirements", self._requirements)
         yield Step("directories", self._directories_look, self._directories_mend)
-        yield Step("release", self._release_look, lambda: self._installation.mend())  # noqa: PLW0108  the machine is known by then
+        yield Step("release", lambda: self._installation.look(), lambda: self._installation.mend())  # noqa: PLW0108  the machine is known by then
         yield Step("token", self._token_look, self._token_mend)
         yield Step("files", self._files_look, lambda: remote.files_mend(self.connection, self._files))
         yield self.unit_step(lambda: self._service)
@@ -112,14 +113,13 @@ class _Deploying(OnMachine):
     def _installation(self) -> Installation:
         return Installation(self.connection, self.machine, self._release)
 
-    def _release_look(self) -> Finding:
-        found = self._installation.look()
-        if found.differences and not self._release.libraries and not self.machine.pip:
-            raise InputError(
-                f"{self.machine.python} has no pip for virtual environments: {VENV_CURE}; or deploy with the same"
-                " Python here as there, whose libraries are then sent along"
-            )
-        return found
+    def _requirements(self) -> Finding:
+        """See that the release can be installed, before anything is made; what is there already needs nothing."""
+        if not self._installation.look().differences:
+            return Finding("installed already")
+        if complaint := "; ".join(lacks(self.machine, fetches=self._release.libraries is None)):
+            raise InputError(complaint)
+        return Finding(self._release.source)
 
     @cached_property
     def _files(self) -> tuple[File, ...]:

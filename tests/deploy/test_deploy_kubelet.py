@@ -123,14 +123,14 @@ def test_a_cluster_that_says_no_or_nothing_is_told_with_its_cure(
     expected = {
         poor: ("may not get pods", "deploy/kustomizations/rbac.yaml"),
         false: ("refuses", "get a valid one"),
-        silent: ("127.0.0.1:1", str(silent)),
+        silent: ("127.0.0.1", str(silent), "see that its API server runs"),
     }
     for kubeconfig, words in expected.items():
         done = site("kubelet.deploy", **wanting(kubeconfig))
         assert done.returncode == 1, done.stdout + done.stderr
         assert not [word for word in words if word not in done.stdout], done.stdout
         assert "Traceback" not in done.stdout + done.stderr
-    for kubeconfig, word in {poor: "forbidden", false: "get a valid one", silent: str(silent)}.items():
+    for kubeconfig, word in {poor: "use an admin's kubeconfig", false: "get a valid one", silent: str(silent)}.items():
         done = site("kubelet.deploy", **in_cluster(kubeconfig, custom))
         assert done.returncode == 1, done.stdout + done.stderr
         assert word in done.stdout, done.stdout
@@ -201,9 +201,8 @@ def as_a_node_would(cluster: Cluster, site: Site, pod: dict[str, Any], directory
     mounted = {where[v["name"]]: volume(cluster, v, directory) for v in spec["volumes"] if v["name"] in where}
 
     def inside(text: str) -> str:
-        for path, outside in mounted.items():
-            text = text.replace(f"{path}/", f"{outside}/") if text != path else str(outside)
-        return text
+        found = next((path for path in mounted if text == path or f"{path}/" in text), "")
+        return text.replace(found, str(mounted[found]), 1) if found else text
 
     environ = {item["name"]: inside(item["value"]) for item in container["env"] if "value" in item}
     environ |= {"POD_IP": "127.0.0.1", "KUBECONFIG": str(kubeconfig)}

@@ -66,4 +66,13 @@ def test_pythons_that_do_not_do_are_told_with_their_cure() -> None:
         assert f"is Python {version}, and 3.10 is needed: install a newer one" in told
     assert "there is no python3: install" in complaints(ANSWER.replace("python /usr/bin/python3\n", ""))
     assert "apt-get install python3-venv" in complaints(ANSWER.replace("venv yes", "venv no"))
-    assert "97 MiB are free where /home/ada/x is to be" in complaints(ANSWER.replace("9999999", "99999"))
+
+
+def test_what_only_a_new_release_needs_does_not_keep_anybody_from_the_old_one() -> None:
+    full = machine.of(machine.parse(ANSWER.replace("9999999", "99999")), "auto")
+    assert complaints(ANSWER.replace("9999999", "99999")) == ""
+    [space] = machine.lacks(full, fetches=False)
+    assert space.startswith("only 97 MiB are free where /home/ada/x is to be")
+    [_, pip] = machine.lacks(full, fetches=True)
+    assert "apt-get install python3-venv" in pip
+    assert list(machine.lacks(machine.of(machine.parse(ANSWER), "auto"), fetches=False)) == []
