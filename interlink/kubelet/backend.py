@@ -152,6 +152,10 @@ class Backend(Protocol):
         """Have a pod stopped and removed; returns once the server has taken note."""
         ...
 
+    def forget(self, uid: str) -> None:
+        """Drop what is kept of a pod that is neither in the cluster nor anywhere else any more."""
+        ...
+
     async def update(self, pod: PodRef, volumes: Volumes) -> None:
         """Replace the files of volumes in a live pod; Unsupported where the server cannot."""
         ...

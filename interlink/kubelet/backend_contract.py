@@ -15,6 +15,7 @@ from interlink.errors import DeadlineExceeded, HostUnreachable, InterlinkError, 
 from interlink.kubelet.backend import Contact, Jobs, Listener, Listeners
 from interlink.kubelet.decide import Knowledge
 from interlink.kubelet.together import together
+from interlink.kubelet.within import waited
 from interlink.model.driver import LogQuery, NodeRecord, Ping, PodRecord, Volumes
 from interlink.model.pod import Pod, PodRef, PodRequest
 from interlink.model.status import ContainerStatus, Phase, PodStatus
@@ -82,8 +83,7 @@ class ContractBackend:
             except InterlinkError as error:
                 self._lost(error)
                 pause = self._rhythm.poll
-            with contextlib.suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(self._doubt.wait(), pause)
+            await waited(self._doubt, pause)
 
     async def _polling(self) -> None:
         while True:
@@ -145,6 +145,11 @@ class ContractBackend:
         if record is not None:  # this contract says no more than this of a deleted pod
             self._jobs.put(replace(record, target="deleted", gone=True))
 
+    def forget(self, uid: str) -> None:
+        self._followed.pop(uid, None)
+        self._uncertain.discard(uid)
+        self._deleted.discard(uid)
+
     async def update(self, pod: PodRef, volumes: Volumes) -> None:
         raise Unsupported("volumes of a running pod cannot be updated on this contract")
 
@@ -192,7 +197,7 @@ class ContractBackend:
             for pod in pods:
                 known |= await self._batch([pod])
         for pod in pods:
-            if pod.uid in known and pod.uid not in self._deleted:
+            if pod.uid in known and pod.uid in self._followed:  # it may have been deleted meanwhile
                 self._report(pod, calls.kinded(known[pod.uid], pod))
 
     async def _batch(self, pods: Sequence[Pod]) -> dict[str, PodStatus]:

@@ -84,6 +84,9 @@ class V1Backend:
     async def delete(self, pod: PodRef, grace: int | None) -> None:
         await self._transport.ask(calls.delete(pod.uid, grace))
 
+    def forget(self, uid: str) -> None:
+        """The watch tells what goes."""
+
     async def update(self, pod: PodRef, volumes: Volumes) -> None:
         await self._transport.ask(calls.update(pod.uid, volumes))
 

@@ -84,6 +84,10 @@ class Endpoints:
         for stream in STREAMS:
             app.router.add_route("*", f"/{stream}/{{rest:.*}}", _not_yet)
 
+    @property
+    def node(self) -> str:
+        return self._node
+
     def end_streams(self) -> None:
         """Break off all logs that are being followed."""
         for task in list(self._streams):

@@ -79,6 +79,9 @@ class GatedBackend(Listener):
     async def delete(self, pod: PodRef, grace: int | None) -> None:
         await self._gate.run(self._backend.delete(pod, grace))
 
+    def forget(self, uid: str) -> None:
+        self._backend.forget(uid)
+
     async def update(self, pod: PodRef, volumes: Volumes) -> None:
         await self._gate.run(self._backend.update(pod, volumes))
 

@@ -181,6 +181,7 @@ class Pods(Listener):
         self._writer.forget(case.uid)
         self._tools.tokens.forget(case.uid)
         self._refresher.forget(case.uid)
+        self._backend.forget(case.uid)
         self.store.forget(case.uid)
         return None
 

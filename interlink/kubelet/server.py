@@ -24,6 +24,7 @@ from interlink.kubelet.tls import LiveTls
 Handler = Any  # aiohttp's own; a coroutine function of a request
 
 CLOSE_SECONDS = 1.0  # for answers under way
+KEEP_AGAIN_SECONDS = 60.0
 HEADER_BYTES = 32 << 10  # a token may be large
 _log = logging.getLogger(__name__)
 
@@ -83,7 +84,7 @@ class KubeletServer:
             await runner.cleanup()
             raise
         self._runner = runner
-        self._keeper = asyncio.create_task(self.certificate.keep(), name="serving certificate")
+        self._keeper = asyncio.create_task(self._keep(), name="serving certificate")
 
     async def close(self) -> None:
         """Stop listening and end what is under way; may be repeated."""
@@ -99,6 +100,15 @@ class KubeletServer:
                 if transport:
                     transport.abort()  # else TLS waits half a minute for the farewell of a peer that may say none
         self._keeper = self._runner = None
+
+    async def _keep(self) -> None:
+        """Renew the certificate; a defect there is told, and must not end it for good."""
+        while True:
+            try:
+                await self.certificate.keep()
+            except Exception:
+                _log.exception("the serving certificate of %s is not renewed", self._endpoints.node)
+                await asyncio.sleep(KEEP_AGAIN_SECONDS)
 
     @web.middleware
     async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:

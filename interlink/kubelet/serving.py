@@ -114,7 +114,11 @@ class SelfSigned:
     async def keep(self) -> None:
         while True:
             await _sleep_until(_renewal(self._file), self._now)
-            await self.prepare()
+            try:
+                await self.prepare()
+            except (OSError, ValueError) as error:
+                _log.warning("node %s: its certificate cannot be renewed: %s", self._names.node, error)
+                await asyncio.sleep(LONGEST_POLL_SECONDS)
 
 
 class Signed:
@@ -229,9 +233,13 @@ def _read(path: Path) -> bytes:
 
 
 def _renewal(path: Path) -> datetime:
-    """Return when a certificate that was written to this file is to be renewed."""
-    received = datetime.fromtimestamp(path.stat().st_mtime, timezone.utc)
-    return certs.life(path.read_bytes()).renewal(received)
+    """Return when a certificate that was written to this file is to be renewed: at once where it is there no more."""
+    try:
+        received = datetime.fromtimestamp(path.stat().st_mtime, timezone.utc)
+        return certs.life(path.read_bytes()).renewal(received)
+    except (OSError, ValueError) as error:
+        _log.warning("%s cannot be read, and is made anew: %s", path, error)
+        return datetime.min.replace(tzinfo=timezone.utc)
 
 
 async def _sleep_until(moment: datetime, now: Now) -> None:

@@ -82,6 +82,9 @@ class Server:
     def knowledge(self, uid: str) -> Knowledge:
         return Knowledge.COMPLETE
 
+    def forget(self, uid: str) -> None:
+        pass
+
     async def delete(self, pod: PodRef, grace: int | None) -> None:
         self.deleted.append(pod.uid)
 

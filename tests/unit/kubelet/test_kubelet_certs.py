@@ -302,6 +302,36 @@ def test_given_files_are_taken_over_when_they_change(tmp_path: Path) -> None:
     asyncio.run(main())
 
 
+class Stumbling(GivenFiles):
+    """Renewal ends by a defect, again and again."""
+
+    times = 0
+
+    async def keep(self) -> None:
+        self.times += 1
+        raise RuntimeError(f"stumbled {self.times} times")
+
+
+def test_a_defect_of_the_renewal_is_told_and_does_not_end_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("interlink.kubelet.server.KEEP_AGAIN_SECONDS", 0.01)
+    key = certs.new_key()
+    (tmp_path / "pem").write_bytes(key + certs.self_signed(NAMES, key, datetime.now(timezone.utc)))
+    made = Stumbling(tmp_path / "pem", tmp_path / "pem")
+
+    async def main() -> None:
+        async with listening(made):
+            await until(lambda: logged(caplog, "stumbled 3 times"))
+
+    asyncio.run(main())
+    assert "the serving certificate of vk-1 is not renewed" in caplog.text
+
+
+def test_a_certificate_whose_file_is_gone_is_due_at_once(tmp_path: Path) -> None:
+    assert serving._renewal(tmp_path / "gone.pem") < datetime.now(timezone.utc)
+
+
 def test_given_files_that_are_missing_are_a_mistake(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="cannot be read"):
         asyncio.run(GivenFiles(tmp_path / "no.crt", tmp_path / "no.key").prepare())
