@@ -39,7 +39,7 @@ def compile_job(request: PodRequest, site: SlurmSite) -> Job:
     pod = request.pod
     _refuse_annotations(pod)
     options = submission(pod, site)
-    files: list[Entry] = [File("job.sh", script(pod, site, options).encode(), 0o700)]
+    files: list[Entry] = [File("job.sh", script(pod, site, options).encode())]
     if site.command_prefix:
         files.append(File("prefix.sh", _lines(site.command_prefix)))
     if trusted := _pre_exec(pod, site):

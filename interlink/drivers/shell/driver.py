@@ -12,7 +12,7 @@ from contextlib import closing, contextmanager
 from dataclasses import replace
 
 from interlink import errors
-from interlink.bundle import job, tar
+from interlink.bundle import job, parcel
 from interlink.bundle.site import Site
 from interlink.drivers.shell import usage as used
 from interlink.drivers.supervised import records, scripts
@@ -49,9 +49,9 @@ class ShellDriver:
 
     def create(self, request: PodRequest) -> Created:
         """Launch the pod, or find it launched already."""
-        archive = tar.pack(job.compile_pod(request, self._site))
+        packed = parcel.pack(job.compile_pod(request, self._site))
         uid = request.pod.uid
-        answer = self._bundles.call("il_create", uid, stdin=archive).text.strip()
+        answer = self._bundles.call("il_create", uid, before=packed.text, stdin=packed.archive).text.strip()
         word, _, message = answer.partition(" ")
         match word:
             case "new" | "existing" | "deleted":

@@ -76,12 +76,13 @@ il_of_sessions() {
 
 # --- create
 
-# il_create UID <tar: prints new, existing, deleted, or "failed MESSAGE".
+# il_create UID: prints new, existing, deleted, or "failed MESSAGE".
 il_create() {
 	[ ! -e "gone/$1" ] || { echo deleted; return; }
 	il_new=existing
 	if [ ! -d "pods/$1" ]; then
 		il_unpack "$1" || return 0
+		il_settle "$1"
 	fi
 	if [ ! -e "gone/$1" ] && [ ! -L "pods/$1/claim" ]; then
 		setsid sh "pods/$1/supervisor.sh" "pods/$1" </dev/null >>"pods/$1/supervisor.log" 2>&1 &

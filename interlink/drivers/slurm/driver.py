@@ -12,10 +12,11 @@ from contextlib import AbstractContextManager
 from datetime import datetime, timedelta, timezone
 
 from interlink import errors
-from interlink.bundle import job, slurmflags, slurmimages, slurmjob, tar
+from interlink.bundle import job, parcel, slurmflags, slurmimages, slurmjob, tar
 from interlink.bundle.site import Site
 from interlink.bundle.slurmsite import SlurmSite
 from interlink.drivers.slurm import capacity, rejections
+from interlink.drivers.slurm import usage as used
 from interlink.drivers.slurm.memory import Memory
 from interlink.drivers.slurm.poller import Poller
 from interlink.drivers.supervised import records, scripts
@@ -32,7 +33,7 @@ from interlink.remote.shell import quote
 
 _PATIENCE = 2.0  # seconds that a delete waits on the host before it says "still stopping"
 _POLL = 0.05  # seconds between its looks there
-_SUBMIT_TIMEOUT = 150.0  # seconds; sbatch itself gives up a hundred seconds after its start
+_SUBMIT_TIMEOUT = 150.0  # seconds; then the host ends sbatch, and what came of it has to be found out
 # A job's variables come from the login node's session, but for what could be a secret there.
 _EXPORT = "HOME,PATH,USER,LOGNAME,SHELL,LANG"
 
@@ -77,8 +78,13 @@ class SlurmDriver:
             f"--comment=interlink:{self._server_id}",
             *slurmflags.arguments(options),
         ]
+        packed = parcel.pack(entries)
         answer = self._bundles.call(
-            "il_create", pod.uid, expires, *words, stdin=tar.pack(entries), timeout=_SUBMIT_TIMEOUT
+            "il_create",
+            *(pod.uid, expires, *words),
+            before=packed.text,
+            stdin=packed.archive,
+            timeout=_SUBMIT_TIMEOUT,
         ).text.strip()
         word, _, rest = answer.partition(" ")
         match word:
@@ -167,8 +173,13 @@ class SlurmDriver:
         return capacity.of(facts.gather(self._host, self._connection), str(self._host.get("interlink_partition")))
 
     def stats(self) -> HostUsage:
-        """Tell nothing: a login node does not see what its cluster's nodes use."""
-        return HostUsage(datetime.now(timezone.utc))
+        """Read what running jobs have used, where the cluster gathers that; a login node sees no other machine."""
+        pods, before = used.running(self._memory.live().values()), scripts.source(__package__, "stats.sh")
+        found: dict[str, used.Step] = {}
+        for batch in batches(pods):
+            words = (used.FORMAT, ",".join(batch))
+            found |= used.steps(self._bundles.call("il_stats", *words, before=before).text)
+        return HostUsage(datetime.now(timezone.utc), pods=used.of_pods(found, pods))
 
     def _compile(self, request: PodRequest) -> tuple[tuple[tar.Entry, ...], slurmflags.Options]:
         batch = slurmjob.compile_job(request, self._site)

@@ -3,7 +3,8 @@
 # In pods/UID, beside what the bundle and its supervisor have there:
 #
 #   accepted         "accepted UID TIME EXPIRES": when the pod came, and when its deadline ends ("-": never)
-#   submit.N         a link to "HOST PID BIRTH TIME": who submits for the Nth time; exclusive, as links are
+#   submit.N         "HOST PID BIRTH TIME": who submits for the Nth time; the first came with the bundle's rename,
+#                    the others are links, as exclusive as that
 #   answer.N         sbatch's code and words, if it gave no job; without it and without a job, nobody knows
 #   absent.N         when the queue was first seen without the job of an unclear submission
 #   job              "job UID ID TIME": the job
@@ -28,21 +29,30 @@ il_queue() {
 
 # --- submit
 
-# il_create UID EXPIRES ARGUMENT... <tar: ARGUMENTs are sbatch's. Prints new, existing or deleted with the job's id;
-# refused, later or unclear with a message; or "failed MESSAGE".
+# il_create UID EXPIRES ARGUMENT...: ARGUMENTs are sbatch's. Prints new, existing or deleted with the job's id;
+# refused, later or unclear with a message; or "failed MESSAGE". Every process counts that is not started here: the
+# rename that brings the bundle makes us its submitter as well, and of what can be written by the shell nothing else is.
 il_create() {
 	[ ! -e "gone/$1" ] || { echo deleted; return; }
-	il_new=existing
-	if [ ! -d "pods/$1" ]; then
-		il_unpack "$1" || return 0
-	fi
-	il_uid=$1 il_expires=$2
+	il_uid=$1 il_expires=$2 il_new=existing il_job='' il_now=$(date +%s)
 	shift 2
-	il_job=$(il_job_of "$il_uid")
+	if [ ! -d "pods/$il_uid" ]; then
+		il_unpack "$il_uid" || return 0
+		il_me
+		il_line=-
+		[ "$il_expires" = - ] || il_line=$((il_now + il_expires))
+		printf 'accepted\t%s\t%s\t%s\n' "$il_uid" "$il_now" "$il_line" >"$il_dir/accepted" &&
+			echo "$il_me" >"$il_dir/submit.1" || {
+			rm -rf "$il_dir"
+			exit 73
+		}
+		il_settle "$il_uid"
+	fi
+	[ "$il_new" = new ] || il_job=$(il_job_of "$il_uid")
 	if [ -z "$il_job" ]; then
 		il_verdict=$(
 			cd "pods/$il_uid" 2>/dev/null || { echo deleted; exit 0; }
-			il_submit "$@"
+			if [ "$il_new" = new ]; then il_n=1; il_send "$@"; else il_submit "$@"; fi
 			[ -z "$il_job" ] || echo "job $il_job"
 		) || { il_code=$?; [ -e "gone/$il_uid" ] || exit "$il_code"; }
 		case $il_verdict in 'job '*) il_job=${il_verdict#job } ;; esac
@@ -64,45 +74,45 @@ il_job_of() {
 	:
 }
 
-# il_me: set il_pid and il_birth to those of this very process; `$$` is another one in a subshell.
+# il_me: set it to "HOST PID BIRTH TIME" of this very process; `$$` is another one in a subshell.
 il_me() {
 	read -r il_pid il_line </proc/self/stat
 	set -- ${il_line##*') '}
-	il_birth=${20}
+	il_node
+	il_me="$il_node $il_pid ${20} $il_now"
 }
 
 # Submit, in the pod's directory, unless somebody does or has done so and it is not known what came of it.
 # Sets il_job, or prints why not.
 il_submit() {
-	il_now=$(date +%s)
-	if [ ! -e accepted ]; then
-		il_line=-
-		[ "$il_expires" = - ] || il_line=$((il_now + il_expires))
-		il_file=$(mktemp accepted.XXXXXX) && # others may be here for the same pod
-			printf 'accepted\t%s\t%s\t%s\n' "$il_uid" "$il_now" "$il_line" >"$il_file" &&
-			mv -f "$il_file" accepted || exit 73
-	fi
 	il_n=1
-	if [ -L submit.1 ]; then
-		while [ -L "submit.$((il_n + 1))" ]; do il_n=$((il_n + 1)); done
-		il_resolve || return
-		[ -z "$il_job" ] || return
-		il_n=$((il_n + 1))
-	fi
+	while [ -e "submit.$((il_n + 1))" ]; do il_n=$((il_n + 1)); done
+	il_resolve || return
+	[ -z "$il_job" ] || return
+	il_n=$((il_n + 1))
 	if [ -L claim ]; then
 		echo later the pod is ending
-	elif ! il_send "$@" && il_resolve && [ -z "$il_job" ]; then
+	elif il_turn; then
+		il_send "$@"
+	elif il_resolve && [ -z "$il_job" ]; then
 		echo unclear somebody else has tried to submit it
 	fi
 }
 
-# il_send ARGUMENT...: fails if somebody else was quicker.
-il_send() {
+# il_turn: become the Nth to submit; fails if somebody else was quicker.
+il_turn() {
 	il_me
-	ln -s "$(uname -n) $il_pid $il_birth $il_now" "submit.$il_n" 2>/dev/null || return
+	echo "$il_me" >"turn.$il_pid" && ln "turn.$il_pid" "submit.$il_n" 2>/dev/null
+	set -- $?
+	rm -f "turn.$il_pid"
+	return "$1"
+}
+
+il_send() { # ARGUMENT...
+	il_out=$PWD/job.out
+	case $il_out in *%*) il_out=$(printf '%s' "$il_out" | sed 's/%/%%/g') ;; esac # it means something in --output
 	il_line=$({
-		il_out=$(timeout -k 5 100 "$il_sbatch" "$@" --chdir="$PWD" --output="$(il_literal "$PWD")/job.out" \
-			"$PWD/job.sh" 2>&3 </dev/null)
+		il_out=$("$il_sbatch" "$@" --chdir="$PWD" --output="$il_out" "$PWD/job.sh" 2>&3 </dev/null)
 		printf '\n%s %s' "$?" "$il_out"
 	} 3>&1)
 	il_out=${il_line##*"$il_newline"} il_said=${il_line%"$il_newline"*}
@@ -120,15 +130,7 @@ il_send() {
 	:
 }
 
-# A percent sign means something in --output.
-il_literal() {
-	case $1 in
-	*%*) printf '%s' "$1" | sed 's/%/%%/g' ;;
-	*) printf '%s' "$1" ;;
-	esac
-}
-
-# What an answer means, by il_code and il_said: ended by a signal or by `timeout`, the controller may have it.
+# What an answer means, by il_code and il_said: ended by a signal, the controller may have it.
 il_kind() {
 	case $il_code in
 	126 | 127) echo later ;;
@@ -145,10 +147,10 @@ il_kind() {
 	esac
 }
 
-# il_record ID: also where it cannot be written, the job is known for now, and is found by its name later.
+# il_record ID: also where it cannot be written, or is cut short, the job is known for now, and is found by its name later.
 il_record() {
 	il_job=$1
-	printf 'job\t%s\t%s\t%s\n' "$il_uid" "$1" "$il_now" >"job.new.$il_n" && mv -f "job.new.$il_n" job
+	printf 'job\t%s\t%s\t%s\n' "$il_uid" "$1" "$il_now" 2>/dev/null >job
 	:
 }
 
@@ -181,13 +183,14 @@ il_resolve() {
 	return 1
 }
 
-# Whoever submits may still be at it: on this computer we see, of another one we believe it for two minutes.
+# Whoever submits may still be at it: on this computer we see, of another one we believe it for as long as it may take.
 il_busy() {
-	set -- $(readlink "submit.$il_n")
-	if [ "$1" = "$(uname -n)" ]; then
-		il_alive "$2" "$3"
+	il_node
+	read -r il_host il_pid il_birth il_since <"submit.$il_n"
+	if [ "$il_host" = "$il_node" ]; then
+		il_alive "$il_pid" "$il_birth"
 	else
-		[ $(($(date +%s) - $4)) -lt 120 ]
+		[ $(($(date +%s) - il_since)) -lt 200 ]
 	fi
 }
 
@@ -238,7 +241,7 @@ il_say() { echo "$@" | tr '\n' ' '; }
 
 # il_find UID: a job whose id was never recorded.
 il_find() {
-	[ -L "pods/$1/submit.1" ] || return 0
+	[ -e "pods/$1/submit.1" ] || return 0
 	il_line=$(il_squeue_of_mine --name="$1" --format=%A 2>&1) || { il_say away "$il_line"; return 1; }
 	il_job=$(echo "$il_line" | grep -x '[0-9][0-9]*' | head -n 1)
 }

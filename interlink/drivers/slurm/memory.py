@@ -104,7 +104,7 @@ class Memory:
             for uid, record in reading.records.items():
                 if not record.kept:
                     self._records[uid] = record
-            return self._judge()
+            return self._judge(self._records.keys() & reading.records.keys())
 
     def add(self, facts: Mapping[str, object], job: str) -> None:
         """Note a pod that was submitted just now, or found submitted."""
@@ -113,7 +113,7 @@ class Memory:
             self._came[uid] = self._step
             known = self._records.setdefault(uid, Record(facts))
             known.job = job or known.job
-            self._judge()
+            self._judge([uid])
 
     def remove(self, uid: str, final: PodStatus | None) -> None:
         """Note that a pod was deleted, and how it ended."""
@@ -153,10 +153,11 @@ class Memory:
         for table in (self._records, self._came, self._asked, self._silent, self._statuses):
             table.pop(uid, None)
 
-    def _judge(self) -> frozenset[str]:
-        """Work out every status anew; return the pods that look different."""
+    def _judge(self, uids: Collection[str] | None = None) -> frozenset[str]:
+        """Work out the status of these pods anew, or of all; return those that look different."""
         changed = set()
-        for uid, record in self._records.items():
+        for uid in self._records if uids is None else uids:
+            record = self._records[uid]
             status = judgement.status(record, self._evidence(uid, record), self.time)
             before = self._statuses.get(uid)
             if before is None or replace(before, observed_at=status.observed_at) != status:

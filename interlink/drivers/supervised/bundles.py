@@ -41,9 +41,9 @@ class Bundles:
             if not self._prepared:
                 self.prepare()
 
-    def call(self, verb: str, *words: str, stdin: bytes = b"", timeout: float = 60.0) -> Result:
+    def call(self, verb: str, *words: str, before: str = "", stdin: bytes = b"", timeout: float = 60.0) -> Result:
         """Run one of our functions; make its directory first if the host has not got it."""
-        script = self.place.call(verb, *words)
+        script = self.place.call(verb, *words, before=before)
         result = self.connection.run(script, stdin=stdin, timeout=timeout)
         if result.code == scripts.UNPREPARED:
             self.prepare()

@@ -15,6 +15,9 @@ il_at() {
 	il_root=$il_root/$2
 }
 
+# il_node: set it to the name of this computer.
+il_node() { read -r il_node </proc/sys/kernel/hostname; }
+
 # il_enter: go there; it is not there before `il_prepare`.
 il_enter() { cd "$il_root" || exit 69; }
 
@@ -34,14 +37,20 @@ il_alive() {
 
 # --- bundles
 
-# The rename is the claim: whoever comes second finds the pod there.
+# il_unpack UID: have il_fill (bundle/parcel.py) make a directory of its own, il_dir, which il_settle puts in its place.
 il_unpack() {
-	il_dir=$(mktemp -d pods/.new.XXXXXX 2>&1) || { echo "failed $il_dir"; return 1; }
-	if ! il_line=$(tar -xpf - -C "$il_dir" 2>&1); then
-		rm -rf "$il_dir"
-		echo "failed $il_line" | tr '\n' ' '
-		return 1
-	fi
+	il_node
+	il_dir=pods/.new.$1.$il_node.$$
+	[ ! -e "$il_dir" ] || rm -rf "$il_dir"
+	if il_line=$(il_fill "$il_dir" 2>&1); then return; fi
+	il_line="$il_line $(head -c 65536 /dev/zero 2>&1 >"$il_dir/room")" # of a full disk a shell says "I/O error" at most
+	rm -rf "$il_dir"
+	echo "failed $il_line" | tr '\n' ' '
+	return 1
+}
+
+# il_settle UID: the rename is the claim: whoever comes second finds the pod there.
+il_settle() {
 	if mv -T "$il_dir" "pods/$1" 2>/dev/null; then il_new=new; else rm -rf "$il_dir"; fi
 }
 

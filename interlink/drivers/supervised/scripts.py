@@ -27,13 +27,14 @@ class Place:
     def __post_init__(self) -> None:
         checked(self.server_id, "server id")
 
-    def call(self, verb: str, *words: str, logs: bool = False) -> str:
-        """Return the script that goes to the place and calls one function of ours."""
+    def call(self, verb: str, *words: str, logs: bool = False, before: str = "") -> str:
+        """Return the script that goes to the place and calls one function of ours, which may use those of `before`."""
         enter = ["il_prepare"] if verb == "il_prepare" else ["il_enter", shell.join([verb, *words])]
         parts = [
             source(__package__, "place.sh"),
             self.functions,
             source(__package__, "logs.sh") if logs else "",
+            before,
             shell.join(["il_at", self.root, self.server_id]),
         ]
         return "\n".join([*parts, *enter, ""])
