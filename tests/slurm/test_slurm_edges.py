@@ -36,10 +36,13 @@ class Table:
 
 @pytest.fixture(scope="module")
 def table(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Table]:
-    """All pods of the table on one cluster, created before the first is looked at."""
+    """All pods of the selected cases on one cluster, created before the first is looked at."""
     cluster = request.getfixturevalue(RUNTIMES[request.param])
+    mine = [i for i in request.session.items if isinstance(i, pytest.Function) and i.path == request.path]
+    chosen = [item.callspec.params for item in mine]
     with stand(tmp_path_factory.mktemp("edges"), cluster, interlink_runtime=request.param) as site:
-        made = {case["name"]: _create(site, case) for runtime, case in PAIRS if runtime == request.param}
+        cases = [params["case"] for params in chosen if params["table"] == request.param]
+        made = {case["name"]: _create(site, case) for case in cases}
         yield Table(made)
         runs = [run for run in made.values() if isinstance(run, Run)]
         for run in runs:
@@ -63,7 +66,7 @@ def _create(site: Stand, case: dict[str, Any]) -> Run | str:
 
 
 @pytest.mark.parametrize(
-    ("table", "case"), PAIRS, ids=[f"{one}-{case['name']}" for one, case in PAIRS], indirect=["table"]
+    ("table", "case"), PAIRS, ids=[f"{one}-{case['name']}" for one, case in PAIRS], indirect=["table"], scope="module"
 )
 def test_edge(table: Table, case: dict[str, Any]) -> None:
     if "refused" in case:
