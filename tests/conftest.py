@@ -43,6 +43,7 @@ UNTRIED = (
     "tests/kubelet/test_kubelet_killed.py",
     "tests/kubelet/test_outages_api.py::test_a_server_that_is_too_busy",
     "tests/slurm/test_slurm_edges.py::test_edge[apptainer",
+    "tests/slurm/test_slurm_images.py",
 )
 
 
