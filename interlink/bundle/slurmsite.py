@@ -26,6 +26,7 @@ class Programs:
     scancel: str = "scancel"
     scontrol: str = "scontrol"
     sacct: str = "sacct"
+    sstat: str = "sstat"
     sinfo: str = "sinfo"
 
 

@@ -81,7 +81,7 @@ ROWS: tuple[tuple[str, kinds.Kind, Any, Any, str], ...] = (
     ("interlink_tsocks_login_node", kinds.text, "", "login1", "The login node as compute nodes reach it by ssh."),
     *(
         (f"interlink_{name}_path", kinds.text, "", f"/opt/slurm/bin/{name}", f"Slurm's {name}, if not in the PATH.")
-        for name in ("sbatch", "squeue", "scancel", "scontrol", "sacct", "sinfo")
+        for name in ("sbatch", "squeue", "scancel", "scontrol", "sacct", "sstat", "sinfo")
     ),
     (
         "interlink_lost_seconds",

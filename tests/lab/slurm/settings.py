@@ -41,7 +41,8 @@ def slurm_conf(
         "ProctrackType=proctrack/cgroup\nTaskPlugin=task/cgroup\n"
         "JobAcctGatherType=jobacct_gather/cgroup\nJobAcctGatherFrequency=task=1"
         if cgroups
-        else "ProctrackType=proctrack/linuxproc\nTaskPlugin=task/none"
+        else "ProctrackType=proctrack/linuxproc\nTaskPlugin=task/none\n"
+        "JobAcctGatherType=jobacct_gather/linux\nJobAcctGatherFrequency=task=1"
     )
     size = f"CPUs={settings.cpus} RealMemory={settings.memory}"
     nodes = [

@@ -8,7 +8,9 @@ import pytest
 
 from interlink.drivers.docker import usage as engines
 from interlink.drivers.shell import usage as processes
+from interlink.drivers.slurm import usage as jobs
 from interlink.errors import OutcomeUnknown
+from interlink.model.status import ContainerStatus, Kind, Phase, PodStatus, Running, Terminated
 from interlink.model.usage import ContainerUsage
 from interlink.remote import usage
 
@@ -115,6 +117,25 @@ def test_what_runs_inside_a_runtimes_container_is_known_by_its_session_or_its_pa
     assert processes.parse(MACHINE + INSIDE).pods == {"u1": (ContainerUsage("c", 2.0, 23 << 10, begun),)}
 
 
+def test_a_jobs_figures_are_those_of_the_one_container_that_runs() -> None:
+    def pod(uid: str, jid: str, **states: Running | Terminated) -> PodStatus:
+        containers = tuple(ContainerStatus(name, Kind.MAIN, state=state) for name, state in states.items())
+        return PodStatus(uid, "ns", uid, jid, Phase.RUNNING, containers=containers)
+
+    pods = jobs.running(
+        [
+            pod("one", "1", main=Running(STARTED), ended=Terminated(0)),
+            pod("several", "2", main=Running(STARTED), other=Running(STARTED)),
+            pod("none", "3", main=Terminated(0)),
+            pod("unknown", "4", main=Running(STARTED)),
+            pod("unsubmitted", "", main=Running(STARTED)),
+        ]
+    )
+    assert {uid: status.uid for uid, status in pods.items()} == {"1": "one", "4": "unknown"}
+    found = jobs.steps("1.batch|00:01:02.5|1.5M\n1.extern|00:00:09|9G\n99.batch|00:00:01|4K\nE\n")
+    assert jobs.of_pods(found, pods) == {"one": (ContainerUsage("main", 62.5, 3 << 19, STARTED),)}
+
+
 @pytest.mark.parametrize("parse", [engines.parse, processes.parse])
 @pytest.mark.parametrize("text", ["", MACHINE, "E\n", MACHINE.replace("btime", "x") + "E\n"])
 def test_half_an_answer_is_none(parse: object, text: str) -> None:
@@ -127,3 +148,9 @@ def test_a_machine_without_a_figure_has_none() -> None:
     lines = [line for line in MACHINE.splitlines() if "MemAvailable" not in line and ":cpu" not in line]
     found = usage.read(lines)
     assert (found.cpu_seconds, found.memory_bytes) == (None, None)
+
+
+@pytest.mark.parametrize("text", ["", "1.batch|00:00:01|4K\n"])
+def test_half_an_answer_about_jobs_is_none(text: str) -> None:
+    with pytest.raises(OutcomeUnknown):
+        jobs.steps(text)
