@@ -6,6 +6,7 @@ import os
 import pwd
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -60,3 +61,27 @@ def on_docker(cluster: Cluster, docker_server: Served, namespace: str) -> Iterat
     """A node over the lab's docker host, with a kubelet."""
     with standing(cluster, DOCKER_NODE, namespace, v1(docker_server.url)) as stand:
         yield stand
+
+
+@pytest.fixture
+def account(cluster: Cluster, namespace: str) -> Iterator[Callable[..., str]]:
+    """`account(name, rule, ...)` gives the token of a service account that has these rights on all nodes."""
+    roles: list[str] = []
+
+    def make(name: str, *rules: dict[str, Any]) -> str:
+        cluster.create(f"/api/v1/namespaces/{namespace}/serviceaccounts", {"metadata": {"name": name}})
+        role = f"{namespace}-{name}"
+        rbac = "/apis/rbac.authorization.k8s.io/v1"
+        granted = [{"apiGroups": [""], **rule} for rule in rules]
+        cluster.create(f"{rbac}/clusterroles", {"metadata": {"name": role}, "rules": granted})
+        roles.append(role)
+        subject = {"kind": "ServiceAccount", "name": name, "namespace": namespace}
+        reference = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": role}
+        binding = {"metadata": {"name": role}, "roleRef": reference, "subjects": [subject]}
+        cluster.create(f"{rbac}/clusterrolebindings", binding)
+        return cluster.token(name=name, namespace=namespace)
+
+    yield make
+    for role in roles:
+        for kind in ("clusterroles", "clusterrolebindings"):
+            cluster.delete(f"/apis/rbac.authorization.k8s.io/v1/{kind}/{role}")

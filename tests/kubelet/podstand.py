@@ -22,6 +22,7 @@ from interlink.kubelet.events import Recorder
 from interlink.kubelet.kube import Kube
 from interlink.kubelet.pods import Pods
 from interlink.kubelet.references import Resolver, Site
+from interlink.kubelet.samecluster import cluster_uid
 from interlink.kubelet.submitting import Place, Tools
 from interlink.kubelet.tokens import Tokens
 from tests.kubelet.objects import stub_node
@@ -30,7 +31,6 @@ from tests.lab.process import clean_environment, wait_until
 
 T = TypeVar("T")
 Json = dict[str, Any]
-ORIGIN = "test-cluster"
 DEADLINE = 240.0
 
 
@@ -76,7 +76,7 @@ class Kubelet:
         self.kube = await Kube.connect(self.kubeconfig)
         self.backend = self.make()
         recorder, tokens = Recorder(self.kube, self.node), Tokens(self.kube)
-        site = Site(ORIGIN, self.allocatable, self.backend.fills_addresses)
+        site = Site(await cluster_uid(self.kube), self.allocatable, self.backend.fills_addresses)
         tools = Tools(self.kube, self.backend, Resolver(Cache(self.kube), tokens), tokens, recorder)
         self.pods = Pods(Place(self.node, "127.0.0.1", lambda: site), tools)
         runs = [self.backend.run(), recorder.run(), self.pods.run()]

@@ -48,30 +48,6 @@ def api(cluster: Cluster, node_name: str, loop: Loop, tmp_path: Path) -> Iterato
         yield made
 
 
-@pytest.fixture
-def account(cluster: Cluster, namespace: str) -> Iterator[Callable[..., str]]:
-    """`account(name, rule, ...)` gives the token of a service account that has these rights on all nodes."""
-    roles: list[str] = []
-
-    def make(name: str, *rules: dict[str, Any]) -> str:
-        cluster.create(f"/api/v1/namespaces/{namespace}/serviceaccounts", {"metadata": {"name": name}})
-        role = f"{namespace}-{name}"
-        rbac = "/apis/rbac.authorization.k8s.io/v1"
-        granted = [{"apiGroups": [""], **rule} for rule in rules]
-        cluster.create(f"{rbac}/clusterroles", {"metadata": {"name": role}, "rules": granted})
-        roles.append(role)
-        subject = {"kind": "ServiceAccount", "name": name, "namespace": namespace}
-        reference = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": role}
-        binding = {"metadata": {"name": role}, "roleRef": reference, "subjects": [subject]}
-        cluster.create(f"{rbac}/clusterrolebindings", binding)
-        return cluster.token(name=name, namespace=namespace)
-
-    yield make
-    for role in roles:
-        for kind in ("clusterroles", "clusterrolebindings"):
-            cluster.delete(f"/apis/rbac.authorization.k8s.io/v1/{kind}/{role}")
-
-
 def test_nobody_and_strangers_are_refused(cluster: Cluster, api: Api, tmp_path: Path) -> None:
     assert api.ask("/healthz") == (401, "Unauthorized")
     assert api.ask("/healthz", token="made.up.token") == (401, "Unauthorized")

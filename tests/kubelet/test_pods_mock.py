@@ -218,3 +218,29 @@ def test_a_pod_replaced_by_its_job_is_told_to_have_failed_first(on_mock: Stand) 
     [first] = names()
     cluster.delete(on_mock.path(first))
     wait_until(lambda: names() not in ([], [first]), DEADLINE, "the job's next pod to run")
+
+
+def test_a_resize_is_refused_aloud_and_what_runs_stays_in_view(on_mock: Stand) -> None:
+    small, big = {"requests": {"cpu": "100m"}}, {"requests": {"cpu": "200m"}}
+    on_mock.create("p", metadata=FOREVER, container={"resources": small})
+    on_mock.phase("p", "Running")
+    body = {"spec": {"containers": [{"name": "c", "resources": big}]}}
+    on_mock.cluster.patch(f"{on_mock.path('p')}/resize", body)
+    pod = on_mock.wait("p", resize_of)
+    assert (resize_of(pod)["status"], resize_of(pod)["reason"]) == ("True", "Infeasible")
+    assert pod["spec"]["containers"][0]["resources"] == big
+    [container] = pod["status"]["containerStatuses"]
+    assert (container["resources"], container["allocatedResources"]) == (small, small["requests"])
+    assert container["restartCount"] == 0
+    with stopped(on_mock):
+        pass
+    on_mock.kubelet.loop.run(wait_recovered(on_mock))
+    assert resize_of(on_mock.cluster.get(on_mock.path("p"))), "a new kubelet knows too"
+    body["spec"]["containers"][0]["resources"] = small
+    on_mock.cluster.patch(f"{on_mock.path('p')}/resize", body)
+    on_mock.wait("p", lambda pod: not resize_of(pod))
+
+
+def resize_of(pod: dict[str, Any]) -> dict[str, Any]:
+    listed = pod["status"].get("conditions") or []
+    return next((item for item in listed if item["type"] == "PodResizePending"), {})
