@@ -53,6 +53,7 @@ def echo(site: Site, namespace: str, node: str) -> dict[str, Any]:
         "spec": {
             "nodeName": node,
             "restartPolicy": "Never",
+            "automountServiceAccountToken": False,  # the runtime process mounts nothing
             "containers": [container],
             "tolerations": [{"operator": "Exists"}],
         },
