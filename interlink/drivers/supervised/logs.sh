@@ -1,4 +1,6 @@
 # How a container's log is read, by all drivers of supervised pods. Comes after the driver's own script.
+# A log may be followed for days on a login node: while it is silent, that costs three processes a second.
+il_tab='	'
 
 # il_log UID NAME BACK TAIL SINCE FOLLOW TIMES ATTEMPT: BACK 1 is the attempt before,
 # ATTEMPT that very one or "-"; TAIL lines or "-"; SINCE
@@ -11,8 +13,8 @@ il_log() {
 	il_name=${il_name:-$(il_only_main)}
 	[ -n "$il_name" ] || { echo "many"; return; }
 	il_index=$(il_index_of "$il_name") || { echo "none the pod has no container $2"; return; }
-	il_attempt=$(il_field 4)
-	il_attempt=$((${il_attempt:-0} - il_back))
+	il_look
+	il_attempt=$((${il_number:-0} - il_back))
 	[ "$8" = - ] || il_attempt=$8
 	[ "$il_attempt" -ge 0 ] || { echo "none previous terminated container \"$il_name\" not found"; return; }
 	il_log=logs/$il_name.$il_attempt
@@ -42,8 +44,24 @@ il_index_of() (
 	exit 1
 )
 
-# il_field N: a field of the container's line in the record.
-il_field() { awk -F '\t' -v i="$il_index" -v n="$1" '$1 == "c" && $2 == i { print $n }' "$il_dir/status" 2>/dev/null; }
+# il_look: read the record without starting a process: il_is, il_number = the state and the attempt of the container,
+# il_over = "yes" once the pod has ended; all empty while there is no record.
+il_look() {
+	il_is='' il_number='' il_over=''
+	{ while IFS= read -r il_line; do
+		case $il_line in
+		"pod$il_tab"*)
+			il_line=${il_line%"$il_tab"*}
+			il_over=${il_line##*"$il_tab"}
+			;;
+		"c$il_tab$il_index$il_tab"*)
+			il_line=${il_line#c"$il_tab$il_index$il_tab"}
+			il_is=${il_line%%"$il_tab"*} il_line=${il_line#*"$il_tab"}
+			il_number=${il_line%%"$il_tab"*}
+			;;
+		esac
+	done <"$il_dir/status"; } 2>/dev/null
+}
 
 il_size() { stat -c %s "$il_dir/$il_log" 2>/dev/null || echo 0; }
 
@@ -78,13 +96,14 @@ il_follow() {
 	il_pause=0.1
 	while :; do
 		il_moved
-		il_state=$(il_now)
+		il_last=
+		! il_ceased || il_last=yes
 		il_end=$(il_size)
 		if [ "$il_end" -gt "$il_offset" ]; then
 			tail -c +$((il_offset + 1)) "$il_dir/$il_log" | head -c $((il_end - il_offset)) || return
 			il_offset=$il_end il_pause=0.1
 		else
-			[ "$il_state" != over ] || return
+			[ -z "$il_last" ] || return 0
 			sleep "$il_pause"
 			[ "$il_pause" != 0.4 ] || il_pause=1
 			[ "$il_pause" != 0.2 ] || il_pause=0.4
@@ -93,20 +112,13 @@ il_follow() {
 	done
 }
 
-# "over" once the attempt that is followed can write no more.
-il_now() {
-	if [ "$il_dir" != "pods/$il_uid" ] || [ -e "$il_dir/lost" ]; then
-		echo over
-		return
-	fi
-	[ -e "$il_dir/status" ] || return 0 # its supervisor has not begun: a job may wait for days
-	if [ "$(il_field 4)" != "$il_attempt" ]; then
-		echo over
-		return
-	fi
-	case $(il_field 3):$(awk -F '\t' '$1 == "pod" { print $9 }' "$il_dir/status") in
-	ended:* | waiting:* | *:yes) echo over ;;
-	esac
+# The attempt that is followed can write no more.
+il_ceased() {
+	if [ "$il_dir" != "pods/$il_uid" ] || [ -e "$il_dir/lost" ]; then return 0; fi
+	[ -e "$il_dir/status" ] || return 1 # its supervisor has not begun: a job may wait for days
+	il_look
+	if [ "$il_number" != "$il_attempt" ]; then [ -d "$il_dir" ]; return; fi # else it is being deleted: see il_moved
+	case $il_is:$il_over in ended:* | waiting:* | *:yes) ;; *) return 1 ;; esac
 }
 
 # The pod may be deleted while it is followed: its log goes on in kept/, cut at the front perhaps.
