@@ -84,6 +84,23 @@ def test_previous_attempts_and_several_containers(on_docker: Stand, api: Api) ->
     assert sorted(both.splitlines()) == [b"calm", b"second"]
 
 
+def test_following_from_the_end_shows_only_what_comes_however_late(
+    on_docker: Stand, api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("interlink.client.aio.ANSWER_SECONDS", 20.0)  # for a log to be opened; it may be silent then
+    speak = "i=0; while :; do echo new $i; i=$((i+1)); sleep 1; done"
+    on_docker.create("p", container={"command": shell("echo old", "sleep 45", speak)})
+    on_docker.phase("p", "Running")
+    until(lambda: logs(on_docker, "p") == b"old\n", "its first line")
+    follower = Follower(on_docker.cluster, "-n", on_docker.namespace, "--tail=0", "p")
+    try:
+        first, second = follower.line(), follower.line()
+    finally:
+        follower.kill()
+    assert first.startswith(b"new ")
+    assert int(second.split()[1]) == int(first.split()[1]) + 1
+
+
 def statuses(pod: dict[str, Any]) -> list[dict[str, Any]]:
     return pod["status"].get("containerStatuses") or []
 

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import http.client
 import itertools
 import os
+import socket
+import ssl
 import threading
 import time
+import urllib.parse
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
@@ -204,8 +209,8 @@ def test_an_api_server_that_is_killed_and_forgets_its_history(
 def test_a_server_that_is_too_busy_is_asked_again_in_time_and_not_in_a_hurry(
     second_cluster: Callable[..., Cluster], tmp_path: Path
 ) -> None:
-    """Every request about pods gets 429 for some time, by a priority level without a seat."""
-    cluster, node, space = second_cluster(), f"n{os.getpid()}-busy", "default"
+    """Every request about pods gets 429 for some time, by a priority level whose only seat is taken."""
+    cluster, node, space = second_cluster(apiserver=["--request-timeout=10m"]), f"n{os.getpid()}-busy", "default"
     with site(cluster, node, tmp_path) as here:
         kubelet = here.kubelet()
         here.ready()
@@ -214,15 +219,15 @@ def test_a_server_that_is_too_busy_is_asked_again_in_time_and_not_in_a_hurry(
         for name in ("ended", "deleted"):
             phase(here, space, name, "Running")
         with Heart(here) as heart:
-            refuse_pods(cluster)
-            cluster.delete(pods(space, "deleted"))
-            create(here, space, "new", run="1")
-            wait_until(lambda: refused(cluster) > 0, PATIENCE, "a refusal")
-            first = refused(cluster)
-            time.sleep(30)
-            assert refused(cluster) - first < 200, "of 3 pods, in 30 s"
-            assert cluster.get(pods(space, "ended"))["status"]["phase"] == "Running"
-            cluster.delete("/apis/flowcontrol.apiserver.k8s.io/v1/flowschemas/no-pods")
+            with refused_pods(cluster):
+                before = refused(cluster)
+                cluster.delete(pods(space, "deleted"))
+                create(here, space, "new", run="1")
+                wait_until(lambda: refused(cluster) > before, PATIENCE, "a refusal")
+                first = refused(cluster)
+                time.sleep(30)
+                assert refused(cluster) - first < 200, "of 3 pods, in 30 s"
+                assert cluster.get(pods(space, "ended"))["status"]["phase"] == "Running"
             ended = phase(here, space, "ended", "Failed")
             assert ended["status"]["containerStatuses"][0]["state"]["terminated"]["exitCode"] == 3
             phase(here, space, "new", "Succeeded")
@@ -231,7 +236,13 @@ def test_a_server_that_is_too_busy_is_asked_again_in_time_and_not_in_a_hurry(
         assert kubelet.stop() == 0
 
 
-def refuse_pods(cluster: Cluster) -> None:
+@contextlib.contextmanager
+def refused_pods(cluster: Cluster) -> Iterator[None]:
+    """Have the API server answer 429 to whatever our account asks about pods.
+
+    A level without any seat still lets one request at a time pass: that one is a PATCH of the same account whose body
+    never comes.
+    """
     base = "/apis/flowcontrol.apiserver.k8s.io/v1"
     limited = {"nominalConcurrencyShares": 0, "lendablePercent": 0, "borrowingLimitPercent": 0}
     level = {"type": "Limited", "limited": {**limited, "limitResponse": {"type": "Reject"}}}
@@ -240,6 +251,45 @@ def refuse_pods(cluster: Cluster) -> None:
     rule = {"subjects": [ACCOUNT], "resourceRules": [{"verbs": ["*"], **everything}]}
     schema = {"priorityLevelConfiguration": {"name": "none"}, "matchingPrecedence": 2, "rules": [rule]}
     cluster.create(f"{base}/flowschemas", {"metadata": {"name": "no-pods"}, "spec": schema})
+    token = cluster.token()
+    with contextlib.ExitStack() as seats:
+
+        def taken() -> bool:
+            """Try to take the seat, and see the next one refused."""
+            seats.enter_context(unfinished_patch(cluster, token))
+            return status_of(cluster, token) == 429
+
+        wait_until(taken, PATIENCE, "the only seat to be taken")
+        yield
+        assert status_of(cluster, token) == 429, "the seat was given away"
+        cluster.delete(f"{base}/flowschemas/no-pods")
+
+
+def unfinished_patch(cluster: Cluster, token: str) -> ssl.SSLSocket:
+    """Begin a request about pods, and never end it."""
+    where = urllib.parse.urlsplit(cluster.url)
+    assert where.hostname is not None
+    raw = socket.create_connection((where.hostname, where.port or 443), 10)
+    made = ssl.create_default_context(cafile=str(cluster.ca)).wrap_socket(raw, server_hostname=where.hostname)
+    head = (
+        "PATCH /api/v1/namespaces/default/pods/nobody/status HTTP/1.1",
+        f"Host: {where.netloc}",
+        f"Authorization: Bearer {token}",
+        "Content-Type: application/strategic-merge-patch+json",
+        "Content-Length: 100",
+    )
+    made.sendall("\r\n".join((*head, "", "")).encode())
+    return made
+
+
+def status_of(cluster: Cluster, token: str) -> int:
+    """Ask for a pod that is not there, and return the answer's status."""
+    where = urllib.parse.urlsplit(cluster.url)
+    context = ssl.create_default_context(cafile=str(cluster.ca))
+    asking = http.client.HTTPSConnection(where.netloc, timeout=30, context=context)
+    with contextlib.closing(asking):
+        asking.request("GET", pods("default", "nobody"), headers={"Authorization": f"Bearer {token}"})
+        return asking.getresponse().status
 
 
 def refused(cluster: Cluster) -> int:
