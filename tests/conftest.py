@@ -37,7 +37,6 @@ UNTRIED = (
     "tests/deploy/test_deploy_images.py",
     "tests/deploy/test_deploy_kubelet.py",
     "tests/deploy/test_deploy_readme.py",
-    "tests/deploy/test_deploy_refused.py",
     "tests/deploy/test_deploy_server.py",
     "tests/kill/test_kill.py::test_a_server_of_slurm_jobs_is_killed_thirty_times",
     "tests/kubelet/test_kubelet_killed.py",
