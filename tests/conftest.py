@@ -40,7 +40,6 @@ UNTRIED = (
     "tests/deploy/test_deploy_server.py",
     "tests/kill/test_kill.py::test_a_server_of_slurm_jobs_is_killed_thirty_times",
     "tests/kubelet/test_kubelet_killed.py",
-    "tests/kubelet/test_outages_api.py::test_a_server_that_is_too_busy",
     "tests/slurm/test_slurm_edges.py::test_edge[apptainer-process 1 cannot kill itself",
     "tests/slurm/test_slurm_edges.py::test_edge[apptainer-a child that is killed",
     "tests/slurm/test_slurm_edges.py::test_edge[process-a child that is killed",
