@@ -15,14 +15,12 @@ from yarl import URL
 
 from interlink.client.calls import Call
 from interlink.client.credentials import token
-from interlink.client.messages import Reply, Request, headers
+from interlink.client.messages import ANSWER_SECONDS, CONNECT_SECONDS, Reply, Request, headers
 from interlink.errors import ConfigError, ConnectionLost, DeadlineExceeded, HostUnreachable
 from interlink.model.wire import problems
 
 T = TypeVar("T")
 
-CONNECT_SECONDS = 10.0
-ANSWER_SECONDS = 120.0
 IN_FLIGHT = 32  # calls; streams count apart
 _CHUNK = 1 << 16
 _LINE = 1 << 20
@@ -63,17 +61,18 @@ class AioTransport:
 
     @contextlib.asynccontextmanager
     async def open(
-        self, request: Request, *, silence_seconds: float | None = None
+        self, request: Request, *, silence_seconds: float | None = None, answer_seconds: float | None = ANSWER_SECONDS
     ) -> AsyncIterator[AsyncIterator[bytes]]:
         """Send a request; the context holds the reply's body as it comes, its error if the status is not 200.
 
-        `silence_seconds` bounds the pause between chunks; None: a log may be silent for ever.
+        `silence_seconds` bounds the pause between chunks; None: a log may be silent for ever. `answer_seconds` bounds
+        the time until the body begins; None: some servers send nothing before a log's first line.
         """
         timeout = aiohttp.ClientTimeout(
             total=None, connect=None, sock_connect=CONNECT_SECONDS, sock_read=silence_seconds
         )
         with self._errors():
-            response = await asyncio.wait_for(self._request(request, timeout), ANSWER_SECONDS)
+            response = await asyncio.wait_for(self._request(request, timeout), answer_seconds)
         try:
             if response.status != 200:
                 with self._errors():

@@ -148,6 +148,11 @@ def contract_log(query: LogQuery) -> Request:
     return json_request("GET", "/getLogs", session("GetLogs"), contract.log_json(query), reads=True)
 
 
+def log_seconds(query: LogQuery) -> float | None:
+    """Return how long a log's answer may take to begin: servers in Go send nothing before the first line."""
+    return None if query.follow else messages.ANSWER_SECONDS
+
+
 def ping() -> Call[Ping]:
     return Call(Request("POST", "/pinglink", session("PingInterLink")), contract.ping)
 

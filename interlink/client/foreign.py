@@ -85,7 +85,7 @@ class ContractClient:
     def logs(self, query: LogQuery) -> LogStream:
         if query.tail == 0 and not query.follow:
             return _Nothing()
-        return self._transport.open(calls.contract_log(query))
+        return self._transport.open(calls.contract_log(query), answer_seconds=calls.log_seconds(query))
 
     def ping(self) -> Ping:
         call = calls.plugin_ping() if self._peer == "plugin" else calls.ping()

@@ -13,6 +13,9 @@ from interlink.model.wire import gojson, problems
 
 T = TypeVar("T")
 
+CONNECT_SECONDS = 10.0
+ANSWER_SECONDS = 120.0  # until a whole answer, or the beginning of a stream, is there
+
 
 @dataclass(frozen=True)
 class Request:

@@ -16,14 +16,12 @@ from urllib3.connectionpool import HTTPConnectionPool
 
 from interlink.client.calls import Call
 from interlink.client.credentials import token
-from interlink.client.messages import Reply, Request, headers
+from interlink.client.messages import ANSWER_SECONDS, CONNECT_SECONDS, Reply, Request, headers
 from interlink.errors import ConfigError, ConnectionLost, DeadlineExceeded, HostUnreachable, InterlinkError
 from interlink.model.wire import problems
 
 T = TypeVar("T")
 
-CONNECT_SECONDS = 10.0
-ANSWER_SECONDS = 120.0
 _CHUNK = 1 << 16
 _KEEPALIVE = [
     (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),
@@ -57,12 +55,15 @@ class Transport:
             response.release_conn()
             return reply
 
-    def open(self, request: Request, *, silence_seconds: float | None = None) -> ReplyStream:
+    def open(
+        self, request: Request, *, silence_seconds: float | None = None, answer_seconds: float | None = ANSWER_SECONDS
+    ) -> ReplyStream:
         """Send a request and return the reply's body as it comes; its error if the status is not 200.
 
-        `silence_seconds` bounds the pause between chunks; None: a log may be silent for ever.
+        `silence_seconds` bounds the pause between chunks; None: a log may be silent for ever. `answer_seconds` bounds
+        the time until the body begins; None: some servers send nothing before a log's first line.
         """
-        response = self._begun(request, ANSWER_SECONDS)
+        response = self._begun(request, answer_seconds)
         if response.status != 200:
             with contextlib.closing(response), self._errors():
                 raise problems.error_of(response.status, response.read(_CHUNK), reads=True, peer=self.peer)
@@ -75,7 +76,7 @@ class Transport:
         """Close all idle connections."""
         self._pool.close()
 
-    def _begun(self, request: Request, answer_seconds: float) -> urllib3.BaseHTTPResponse:
+    def _begun(self, request: Request, answer_seconds: float | None) -> urllib3.BaseHTTPResponse:
         try:
             return self._sent(request, answer_seconds)
         except ConnectionLost:
@@ -83,7 +84,7 @@ class Transport:
                 raise
             return self._sent(request, answer_seconds)  # the server may just have closed an idle connection
 
-    def _sent(self, request: Request, answer_seconds: float) -> urllib3.BaseHTTPResponse:
+    def _sent(self, request: Request, answer_seconds: float | None) -> urllib3.BaseHTTPResponse:
         with self._errors():
             return self._pool.urlopen(
                 request.method,

@@ -158,7 +158,7 @@ class ContractBackend:
         if query.tail == 0 and not query.follow:  # 0 cannot be said on this contract
             yield _nothing()
             return
-        async with self._transport.open(calls.contract_log(query)) as chunks:
+        async with self._transport.open(calls.contract_log(query), answer_seconds=calls.log_seconds(query)) as chunks:
             yield chunks
 
     async def stats(self, node: str) -> NodeUsage | None:

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from interlink.client import Client, ContractClient
+from interlink.client import Client, ContractClient, calls, messages
 from interlink.client.messages import Request
 from interlink.client.transport import Transport
 from interlink.errors import (
@@ -303,6 +303,23 @@ def test_a_time_out_is_a_deadline_and_a_read_is_repeated_once_after_a_cut() -> N
                 transport.send(Request("GET", "/slow", "s"), answer_seconds=0.2)
             assert time.monotonic() - began < 10
         gate.set()
+
+
+def test_a_followed_log_may_take_its_time_to_begin() -> None:
+    gate = threading.Event()
+
+    def script(call: str, body: Any) -> Answer:
+        gate.wait(20)
+        return 200, b"first line\n"
+
+    assert calls.log_seconds(LogQuery(PodRef("u"), "c")) == messages.ANSWER_SECONDS
+    asked = calls.log_seconds(LogQuery(PodRef("u"), "c", follow=True))
+    with peer(script) as there, closing(Transport(there.url)) as transport:
+        with pytest.raises(DeadlineExceeded):
+            transport.open(Request("GET", "/getLogs", "s"), answer_seconds=0.2)
+        threading.Timer(0.5, gate.set).start()
+        with closing(transport.open(Request("GET", "/getLogs", "s"), answer_seconds=asked)) as log:
+            assert b"".join(log) == b"first line\n"
 
 
 @pytest.mark.parametrize("body", [b"<html>", b"[]", b"{}", b'{"items":{}}', b'{"items":[7]}'])
