@@ -33,7 +33,7 @@ from interlink.remote.shell import quote
 
 _PATIENCE = 2.0  # seconds that a delete waits on the host before it says "still stopping"
 _POLL = 0.05  # seconds between its looks there
-_SUBMIT_TIMEOUT = 150.0  # seconds; then the host ends sbatch, and what came of it has to be found out
+_SUBMIT_TIMEOUT = 150.0  # seconds; sbatch itself gives up a hundred seconds after its start
 # A job's variables come from the login node's session, but for what could be a secret there.
 _EXPORT = "HOME,PATH,USER,LOGNAME,SHELL,LANG"
 

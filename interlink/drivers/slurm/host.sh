@@ -108,11 +108,13 @@ il_turn() {
 	return "$1"
 }
 
-il_send() { # ARGUMENT...
+# il_send ARGUMENT...: whoever waits for us may be lost, and this computer too: sbatch must end by itself, and soon, or it
+# might still submit what another login node has submitted meanwhile.
+il_send() {
 	il_out=$PWD/job.out
 	case $il_out in *%*) il_out=$(printf '%s' "$il_out" | sed 's/%/%%/g') ;; esac # it means something in --output
 	il_line=$({
-		il_out=$("$il_sbatch" "$@" --chdir="$PWD" --output="$il_out" "$PWD/job.sh" 2>&3 </dev/null)
+		il_out=$(timeout -k 5 100 "$il_sbatch" "$@" --chdir="$PWD" --output="$il_out" "$PWD/job.sh" 2>&3 </dev/null)
 		printf '\n%s %s' "$?" "$il_out"
 	} 3>&1)
 	il_out=${il_line##*"$il_newline"} il_said=${il_line%"$il_newline"*}
@@ -130,7 +132,7 @@ il_send() { # ARGUMENT...
 	:
 }
 
-# What an answer means, by il_code and il_said: ended by a signal, the controller may have it.
+# What an answer means, by il_code and il_said: ended by a signal or by `timeout`, the controller may have it.
 il_kind() {
 	case $il_code in
 	126 | 127) echo later ;;
