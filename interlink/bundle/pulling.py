@@ -50,9 +50,8 @@ def entries(request: PodRequest, container: Container, site: Site) -> Iterator[E
         "program": site.program or site.runtime,
         "limit": str(site.image_cache_bytes),
     }
-    lines = [f"{name}={shell.quote(value)}" for name, value in values.items()]
-    lines += [f"cache={_cache(site.image_cache)}", '. "./images.sh"', ""]
-    yield File(f"image/{container.name}", "\n".join(lines).encode())
+    script = shell.assignments(values) + f'cache={_cache(site.image_cache)}\n. "./images.sh"\n'
+    yield File(f"image/{container.name}", script.encode())
     if wanted.startswith(_DOCKER):
         for number, config in enumerate(images.pull_configs(request, wanted.removeprefix(_DOCKER))):
             yield File(f"pull/{container.name}/{number}", _variables(config))

@@ -16,6 +16,7 @@ from yarl import URL
 from interlink.client.calls import Call
 from interlink.client.credentials import token
 from interlink.client.messages import ANSWER_SECONDS, CONNECT_SECONDS, Reply, Request, headers
+from interlink.client.within import within
 from interlink.errors import ConfigError, ConnectionLost, DeadlineExceeded, HostUnreachable
 from interlink.model.wire import problems
 
@@ -72,7 +73,7 @@ class AioTransport:
             total=None, connect=None, sock_connect=CONNECT_SECONDS, sock_read=silence_seconds
         )
         with self._errors():
-            response = await asyncio.wait_for(self._request(request, timeout), answer_seconds)
+            response = await within(answer_seconds, self._request(request, timeout))
         try:
             if response.status != 200:
                 with self._errors():

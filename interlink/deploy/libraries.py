@@ -8,18 +8,18 @@ from __future__ import annotations
 
 import hashlib
 import io
-import re
 import sysconfig
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
 
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
 _NAME = "interlink"
 _EPOCH = 315532800  # 1980, as in our wheels
-_REQUIREMENT = re.compile(r"\s*(?P<name>[\w.-]+)\s*(?:\[(?P<extras>[^]]*)])?[^;]*(?:;(?P<marker>.*))?$")
-_EXTRA = re.compile(r"extra\s*==\s*['\"]([^'\"]+)")
 
 
 def own_tag() -> str:
@@ -59,24 +59,24 @@ def collect() -> Libraries | None:
     return Libraries(own_tag(), tuple(found[name] for name in sorted(found))) if whole and own_tag() else None
 
 
-def requirement(text: str) -> tuple[str, frozenset[str], frozenset[str]]:
-    """Return the name that is required, with which extras, and the extras for which it is.
+def required(texts: Iterable[str], extras: frozenset[str]) -> Iterator[Requirement]:
+    """Yield what a distribution with these extras requires on this machine.
 
-    >>> name, extras, only_for = requirement('psycopg-binary[a,b]>=3; python_version > "3" and extra == "binary"')
-    >>> name, sorted(extras), sorted(only_for)
-    ('psycopg-binary', ['a', 'b'], ['binary'])
+    >>> texts = ["a", "b[x]>=3; extra == 'y'", "c; extra == 'z'", "d; python_version < '3'"]
+    >>> [requirement.name for requirement in required(texts, frozenset({"y"}))]
+    ['a', 'b']
     """
-    match = _REQUIREMENT.match(text)
-    assert match, text
-    extras = frozenset(extra.strip() for extra in (match["extras"] or "").split(",") if extra.strip())
-    return match["name"], extras, frozenset(_EXTRA.findall(match["marker"] or ""))
+    for requirement in map(Requirement, texts):
+        marker = requirement.marker
+        if marker is None or any(marker.evaluate({"extra": extra}) for extra in (extras or {""})):
+            yield requirement
 
 
 def _follow(
     name: str, extras: frozenset[str], found: dict[str, metadata.Distribution], seen: dict[str, frozenset[str]]
 ) -> None:
-    """Add a distribution and all that it requires; what is not installed is left out by its marker."""
-    key = re.sub(r"[-_.]+", "-", name).lower()
+    """Add a distribution and all that it requires here."""
+    key = canonicalize_name(name)
     known = seen.get(key)
     if known is not None and extras <= known:
         return
@@ -85,10 +85,8 @@ def _follow(
         found[key] = metadata.distribution(name)
     except metadata.PackageNotFoundError:
         return
-    for text in found[key].requires or ():
-        wanted, its_extras, only_for = requirement(text)
-        if not only_for or only_for & extras:
-            _follow(wanted, its_extras, found, seen)
+    for wanted in required(found[key].requires or (), seen[key]):
+        _follow(wanted.name, frozenset(wanted.extras), found, seen)
 
 
 def _files(distribution: metadata.Distribution) -> Iterator[tuple[str, Path]]:

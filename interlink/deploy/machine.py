@@ -68,7 +68,7 @@ def gather(host: Host, connection: Connection) -> Machine:
         "il_python": str(host.get("interlink_server_python")),
         "il_base": str(host.get("interlink_server_directory") or ""),
     }
-    script = "".join(f"{name}={shell.quote(value)}\n" for name, value in settings.items())
+    script = shell.assignments(settings)
     script += resources.files(__package__).joinpath("machine.sh").read_text("utf-8")
     found = parse(remote.run(connection, script, what="the machine cannot be looked at"))
     if complaint := "; ".join(complaints(found, settings["il_python"])):

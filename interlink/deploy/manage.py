@@ -72,7 +72,7 @@ class Manager:
 
     def _call(self, name: str, *call: str) -> str:
         values = {"il_base": self.machine.base, "il_manager": self.machine.manager, "il_name": name}
-        script = "".join(f"{key}={shell.quote(value)}\n" for key, value in values.items())
+        script = shell.assignments(values)
         script += resources.files(__package__).joinpath("service.sh").read_text("utf-8")
         return remote.run(self.connection, f"{script}\n{shell.join(call)}\n", timeout=_STOP_SECONDS)
 

@@ -79,7 +79,7 @@ class Installation:
             "il_libraries": self.release.libraries.key if self.release.libraries else "",
             "il_script": command(directory),
         }
-        script = "".join(f"{key}={shell.quote(value)}\n" for key, value in values.items())
+        script = shell.assignments(values)
         script += resources.files(__package__).joinpath("release.sh").read_text("utf-8")
         return remote.run(self.connection, f"{script}\n{name}\n", stdin=stdin, timeout=_INSTALL_SECONDS, what=what)
 

@@ -179,10 +179,10 @@ class _Deploying(OnMachine):
         self._settings("if [ -f interlink.yaml.good ]; then cp -p interlink.yaml.good interlink.yaml; fi")
         self.manager.switch(NAME, before.release)
         self.manager.start(self._service, before.stamp)
-        [settings] = documents.parse(self._settings("cat interlink.yaml"), "interlink.yaml")
         try:
+            [settings] = documents.parse(self._settings("cat interlink.yaml"), "interlink.yaml")
             manage.wait(self.manager, NAME, _question(str(settings["listen"]), self.machine), READY_SECONDS)
-        except CommandFailed as error:
+        except (CommandFailed, InputError) as error:
             return f"and what ran before does not come back: {error}"
         return "what ran before runs again"
 

@@ -11,11 +11,11 @@ from datetime import datetime, timezone
 
 from interlink.client import calls
 from interlink.client.aio import AioTransport
+from interlink.client.within import waited
 from interlink.errors import DeadlineExceeded, HostUnreachable, InterlinkError, OutcomeUnknown, Unavailable, Unsupported
 from interlink.kubelet.backend import Contact, Jobs, Listener, Listeners
 from interlink.kubelet.decide import Knowledge
 from interlink.kubelet.together import together
-from interlink.kubelet.within import waited
 from interlink.model.driver import LogQuery, NodeRecord, Ping, PodRecord, Volumes
 from interlink.model.pod import Pod, PodRef, PodRequest
 from interlink.model.status import ContainerStatus, Phase, PodStatus

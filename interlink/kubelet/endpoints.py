@@ -12,10 +12,10 @@ from typing import Any, Protocol
 
 from aiohttp import web
 
+from interlink.client.within import within
 from interlink.errors import DeadlineExceeded, InterlinkError, InvalidPod, OutcomeUnknown, Unavailable
 from interlink.kubelet import exposition, logquery, selfmetrics, stats
 from interlink.kubelet.serving import Certificate
-from interlink.kubelet.within import within
 from interlink.model.driver import LogQuery, PodRecord
 from interlink.model.pod import Pod, PodRef
 from interlink.model.status import Running

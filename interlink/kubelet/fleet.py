@@ -9,11 +9,11 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
+from interlink.client.within import waited
 from interlink.errors import InterlinkError
 from interlink.kubelet.backend import Listener
 from interlink.kubelet.member import House, Member
 from interlink.kubelet.nodeobject import DROPPED
-from interlink.kubelet.within import waited
 from interlink.model import quantity
 from interlink.model.driver import NodeRecord, Ping, PodEvent, PodRecord, Taint
 

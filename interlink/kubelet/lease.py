@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from datetime import datetime, timezone
 from typing import Any
 
+from interlink.client.within import waited, within
 from interlink.errors import InterlinkError, Unavailable
 from interlink.kubelet import paths
 from interlink.kubelet.kube import ApiError, Kube
-from interlink.kubelet.within import waited, within
 
 NAMESPACE = "kube-node-lease"
 DURATION_SECONDS = 40  # a node without renewal is Unknown 50 s after the last one

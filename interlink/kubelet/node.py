@@ -8,12 +8,12 @@ from collections.abc import Callable
 from datetime import datetime, timezone
 from typing import Any
 
+from interlink.client.within import waited, within
 from interlink.errors import Conflict, InterlinkError
 from interlink.kubelet import nodeobject, paths, taints
 from interlink.kubelet.conditions import View, is_away
 from interlink.kubelet.kube import ApiError, Kube
 from interlink.kubelet.nodeobject import MANAGER, Identity
-from interlink.kubelet.within import waited, within
 
 LOOK_SECONDS = 10.0  # a deleted node must be back within 40 s, an Unknown condition be put right
 STATUS_SECONDS = 300.0  # a status that nothing has changed is written all the same

@@ -61,7 +61,7 @@ def certificate_end(host: Host) -> datetime | None:
 
 def script(host: Host) -> str:
     """Return the script to run on the host."""
-    settings = f"il_root={shell.quote(host.root)}\nil_patience={PATIENCE}\n"
+    settings = shell.assignments({"il_root": host.root, "il_patience": str(PATIENCE)})
     return settings + resources.files(__package__).joinpath("facts.sh").read_text("utf-8")
 
 

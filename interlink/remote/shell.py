@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 
 def quote(word: str) -> str:
@@ -19,6 +19,15 @@ def quote(word: str) -> str:
 def join(argv: Iterable[str]) -> str:
     """Return an argument list as a shell command line."""
     return " ".join(quote(word) for word in argv)
+
+
+def assignments(values: Mapping[str, str]) -> str:
+    """Return lines that set shell variables.
+
+    >>> assignments({"a": "b c", "d": ""})
+    "a='b c'\\nd=''\\n"
+    """
+    return "".join(f"{name}={quote(value)}\n" for name, value in values.items())
 
 
 def path(directory: str) -> str:

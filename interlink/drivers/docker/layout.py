@@ -144,12 +144,11 @@ class _Bundle:
             "IL_ALL": " ".join([*([PAUSE] if pause else []), *(c.name for c in pod.containers)]),
             "IL_NEEDS_IP": "1" if pause and self._needs_address() else "",
         }
-        lines = [f"{name}={shell.quote(value)}" for name, value in values.items()]
-        lines += ["il_volumes() {", *self._volume_commands(), "    :", "}"]
+        lines = ["il_volumes() {", *self._volume_commands(), "    :", "}"]
         hosts = network.hosts_lines(pod, self.where.dns.domain) if network.needs_hosts(pod) else ()
         lines += [f"IL_HOSTS={'1' if hosts else ''}", "il_hosts() {"]
         lines += [f"    printf '%s\\n' {line(hosts)}" if hosts else "    :", "}", ""]
-        return "\n".join(lines).encode()
+        return (shell.assignments(values) + "\n".join(lines)).encode()
 
     def _needs_address(self) -> bool:
         return network.needs_hosts(self.pod) or any(

@@ -98,7 +98,7 @@ class Place:
         return "\n".join(
             (
                 f"cd {self.directory} 2>/dev/null && [ -f bin/{version()}/lib.sh ] || exit {UNPREPARED}",
-                "; ".join(f"{name}={shell.quote(value)}" for name, value in settings.items()),
+                shell.assignments(settings),
                 f"{sources} || exit {BROKEN}",
                 shell.join([function, *arguments]),
             )

@@ -29,7 +29,7 @@ from interlink.model.status import PodStatus
 from interlink.model.usage import HostUsage
 from interlink.remote import facts
 from interlink.remote.connection import Connection
-from interlink.remote.shell import quote
+from interlink.remote.shell import assignments
 
 _PATIENCE = 2.0  # seconds that a delete waits on the host before it says "still stopping"
 _POLL = 0.05  # seconds between its looks there
@@ -195,5 +195,4 @@ def _functions(site: SlurmSite) -> str:
         "il_unsent": "\n".join(rejections.UNSENT),
         "il_unclear": "\n".join(rejections.UNCLEAR),
     }
-    lines = [f"{name}={quote(value)}\n" for name, value in settings.items()]
-    return "".join(lines) + scripts.source(__package__, "host.sh")
+    return assignments(settings) + scripts.source(__package__, "host.sh")

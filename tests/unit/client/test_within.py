@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from interlink.kubelet.within import waited, within
+from interlink.client.within import waited, within
 
 
 async def cancelled_after(ticks: int) -> tuple[bool, bool]:
