@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -82,8 +82,7 @@ def dispatcher(settings: Settings, role: Role = SERVER, *, limit: str = "") -> I
     inventory = read_inventory(settings, limit=limit, driver=role.driver)
     state = config.private_directory(settings.state_dir / role.name)
     with ExitStack() as stack:
-        ledger = Ledger(settings.ledger or f"sqlite:///{state}/ledger.db")
-        stack.callback(ledger.close)
+        ledger = stack.enter_context(closing(_ledger(settings, state)))
         leases, payloads = _beside(ledger, settings, state)
         stack.callback(leases.close)
         pool = stack.enter_context(Pool(known_hosts(settings)))
@@ -104,6 +103,18 @@ def dispatcher(settings: Settings, role: Role = SERVER, *, limit: str = "") -> I
             )
             stack.callback(reload.stop)
         yield running
+
+
+def take_over(settings: Settings, server_id: str) -> None:
+    """Let the pods of another server id be this server's from its next start on. InputError if it has pods itself."""
+    if settings.server_id:
+        raise ConfigError(f"the settings say server_id {settings.server_id}: change that to {server_id} instead")
+    with closing(_ledger(settings, config.private_directory(settings.state_dir / SERVER.name))) as ledger:
+        ledger.take_over(server_id)
+
+
+def _ledger(settings: Settings, state: Path) -> Ledger:
+    return Ledger(settings.ledger or f"sqlite:///{state}/ledger.db")
 
 
 @contextmanager

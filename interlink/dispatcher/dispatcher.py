@@ -80,6 +80,7 @@ class Dispatcher:
             self._changes,
             changed=self._changed,
             wake=self._lanes.wake,
+            enter=self._enter,
             stations=self._stations,
         )
         self._housekeeper = Housekeeper(
@@ -270,6 +271,29 @@ class Dispatcher:
         self._changed(row)
         self._lanes.wake(uid)
         return "new"
+
+    def _enter(self, host: str, status: PodStatus) -> bool:
+        """Record a pod that a host has of ours and the ledger does not; false where that is not for us to say.
+
+        One of several `run`s has not read the others' pods yet.
+        """
+        if self._settings.scope != "host" or not status.name:
+            return False
+        with self._accepting.of(status.uid):
+            if self._book.get(status.uid) is not None:
+                return True
+            row = PodRow.found(status, node=self._chooser.node_of(host), host=host, now=self._clock())
+            try:
+                entered = self._ledger.accept(row)
+            except Unavailable:
+                return False  # the next listing shows it again
+            if not entered:
+                self._housekeeper.refresh(status.uid)
+                return True
+            self._book.put(row)
+        log.warning("host %s runs pod %s, which the ledger had lost; it is entered again", host, status.uid)
+        self._observations.observed(host, Listing(_now(), {status.uid: status}), complete=False)
+        return True
 
     def _known(self, request: PodRequest) -> str | None:
         """Return what is known of the UID: "existing", "deleted", or None."""

@@ -28,10 +28,12 @@ class Observations:
         *,
         changed: Callable[[PodRow], None],
         wake: Callable[[str], None],
+        enter: Callable[[str, PodStatus], bool],
         stations: Stations,
     ) -> None:
+        """`enter` takes a pod of ours on a host into the ledger that has lost it; false if it does not."""
         self._book, self._changes, self._changed, self._wake = book, changes, changed, wake
-        self._stations, self._clock = stations, time.time
+        self._stations, self._enter, self._clock = stations, enter, time.time
 
     def expected(self, host: str) -> Collection[str]:
         """Return the pods that a complete listing of the host must show."""
@@ -75,14 +77,20 @@ class Observations:
                 self._wake(uid)  # perhaps it has ended, and the delete can be confirmed
 
     def _strangers(self, host: str, listing: Listing) -> None:
-        """Look after pods of ours that should not be on this host: deleted ones go, unknown ones are reported."""
+        """Look after pods of ours that should not be on this host.
+
+        Deleted ones go. Unknown ones are entered again: a ledger that is lost, or was restored from a copy, must not
+        lose pods that run. Those that belong to another host are reported.
+        """
         orphans = set()
-        for uid in listing.pods:
+        for uid, status in listing.pods.items():
             row = self._book.get(uid)
             if self._book.buried(uid) or (row is not None and _should_be_gone(row, host)):
                 self._book.add_stray(uid, host)
                 self._wake(uid)
-            elif row is None or row.host != host:
+            elif row is not None and row.host == host:
+                continue
+            elif row is not None or not self._enter(host, status):
                 orphans.add(uid)
         station = self._stations.get(host)
         if station is not None:

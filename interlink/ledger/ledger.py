@@ -14,7 +14,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from interlink.errors import Unavailable
+from interlink.errors import InputError, Unavailable
 from interlink.ledger.codec import dump_status
 from interlink.ledger.engine import open_engine, sqlite_path
 from interlink.ledger.rows import PodRow, from_columns
@@ -57,6 +57,20 @@ class Ledger:
         if file and kept != value:
             file.write_text(value + "\n")
         return value
+
+    def take_over(self, server_id: str) -> None:
+        """Let another id's pods be ours from the next start on.
+
+        InputError while there are pods under the present one: nobody would look after them any more.
+        """
+        with self._write() as connection:
+            self._stamp(connection)
+            own = connection.scalar(sa.select(sa.func.count()).where(pods.c.confirmed_at.is_(None)))
+            if own:
+                raise InputError(f"the ledger has {own} pods under its present server id; delete them first")
+            connection.execute(sa.delete(meta).where(meta.c.key == "server-id"))
+            connection.execute(sa.insert(meta).values(key="server-id", value=server_id))
+        self.server_id()
 
     def agree(self, key: str, proposal: str) -> str:
         """Return what all processes on this ledger hold for `key`: the first proposal that came."""

@@ -81,6 +81,27 @@ class PodRow:
             origin=origin,
         )
 
+    @classmethod
+    def found(cls, status: PodStatus, *, node: str, host: str, now: float) -> PodRow:
+        """Return the row of a pod that was found on a host: what its status tells, and Kubernetes' defaults.
+
+        Its restart policy is not known; "Never" claims nothing of what will follow.
+        """
+        return cls(
+            uid=status.uid,
+            namespace=status.namespace,
+            name=status.name,
+            node=node,
+            restart_policy="Never",
+            grace=30,
+            deadline=None,
+            containers=tuple(ContainerRow(c.name, c.kind, c.image) for c in status.containers),
+            accepted_at=now,
+            host=host,
+            jid=status.jid,
+            launched_at=now,
+        )
+
     def to_delete(self, grace: int | None, now: float) -> PodRow | None:
         """Return the row with the delete recorded; None if it changes nothing.
 

@@ -7,7 +7,7 @@ from typing import Any
 from invoke.collection import Collection
 from invoke.tasks import Task
 
-from interlink.tasks import deploying, doctoring, hosts, images, kubelet, nodes, operating, pods, server
+from interlink.tasks import adopting, deploying, doctoring, hosts, images, kubelet, nodes, operating, pods, server
 from interlink.tasks.run import run
 
 
@@ -23,7 +23,8 @@ def namespace() -> Collection:
     root.add_task(server.sidecar)
     root.add_collection(_group("server", server.ready, deploying.deploy_server, *_operations()))
     root.add_collection(_group("kubelet", kubelet.serve, kubelet.drain, kubelet.forget, *_kubelet_operations()))
-    root.add_collection(_group("hosts", hosts.list_hosts, hosts.ping, hosts.facts, hosts.trust, deploying.prepare))
+    known = (hosts.list_hosts, hosts.ping, hosts.facts, hosts.trust)
+    root.add_collection(_group("hosts", *known, adopting.adopt, deploying.prepare))
     root.add_collection(_group("nodes", nodes.list_nodes))
     root.add_collection(_group("pods", pods.list_pods, pods.show, pods.logs, pods.delete))
     return root

@@ -28,7 +28,7 @@ from interlink.tasks.command import command
 
 T = TypeVar("T")
 
-_HELP = {
+HELP = {
     "inventory": "inventory file or directory, or host names separated by commas; may be repeated",
     "limit": "only hosts of this pattern, e.g. 'gpu:!node07'",
     "json": "print JSON",
@@ -43,7 +43,7 @@ def chosen(inventory: Sequence[str] | None, limit: str) -> tuple[list[Host], set
     return list(inventories.load(current.inventory, limit).hosts.values()), current
 
 
-@command(name="list", iterable=["inventory"], help={k: _HELP[k] for k in ("inventory", "limit", "json")})
+@command(name="list", iterable=["inventory"], help={k: HELP[k] for k in ("inventory", "limit", "json")})
 def list_hosts(_: Context, inventory: list[str] | None = None, limit: str = "", json: bool = False) -> None:
     """Show the hosts of the inventory, without asking them."""
     hosts, _settings = chosen(inventory, limit)
@@ -55,7 +55,7 @@ def list_hosts(_: Context, inventory: list[str] | None = None, limit: str = "", 
         tables.show([c.upper() for c in columns], [[_cell(row[c]) for c in columns] for row in rows])
 
 
-@command(iterable=["inventory"], help=_HELP)
+@command(iterable=["inventory"], help=HELP)
 def ping(
     _: Context,
     inventory: list[str] | None = None,
@@ -71,10 +71,10 @@ def ping(
     else:
         rows = [[a.host.name, "failed" if a.error else "ok", f"{a.seconds * 1000:.0f} ms"] for a in answers]
         tables.show(("NAME", "ANSWER", "TIME"), rows)
-    _conclude(answers)
+    conclude(answers)
 
 
-@command(iterable=["inventory"], help=_HELP)
+@command(iterable=["inventory"], help=HELP)
 def facts(
     _: Context,
     inventory: list[str] | None = None,
@@ -92,7 +92,7 @@ def facts(
     else:
         columns = ("NAME", "CPUS", "MEMORY", "GPUS", "DISK FREE", "ENGINE", "SLURM", "SYSTEM", "CERTIFICATE UNTIL")
         tables.show(columns, [[a.host.name, *_row(a.value)] for a in answers])
-    _conclude(answers)
+    conclude(answers)
 
 
 @command(
@@ -100,7 +100,7 @@ def facts(
     iterable=["inventory"],
     help={
         "pattern": "the host, or a pattern of several",
-        "inventory": _HELP["inventory"],
+        "inventory": HELP["inventory"],
         "yes": "trust what is offered, without asking; only where nobody can be in between",
         "replace": "also where another key is pinned",
     },
@@ -166,7 +166,7 @@ def _greet(host: Host, pool: Pool, timeout: float) -> None:
         )
 
 
-def _conclude(answers: Iterable[Answer[Any]]) -> None:
+def conclude(answers: Iterable[Answer[Any]]) -> None:
     """Say what went wrong, host by host, and end with 1 if anything did."""
     complaints = [line for answer in answers for line in _complaints(answer)]
     for line in complaints:

@@ -342,8 +342,9 @@ def total(calls: dict[str, int]) -> int:
     return sum(calls.values())
 
 
-def test_strangers_are_reported_and_left_alone(tmp_path: Path) -> None:
-    settings = replace(QUICK, intervals=replace(QUICK.intervals, resync=0.05))
+def test_a_run_leaves_strangers_alone(tmp_path: Path) -> None:
+    """Another `run` may have accepted them a moment ago."""
+    settings = replace(QUICK, scope="pod", intervals=replace(QUICK.intervals, resync=0.05))
     with world(tmp_path, {"h1": {}}, settings) as w:
         w.drivers["h1"].create(request_for("stranger"))
         wait(lambda: w.dispatcher.hosts()[0].load.get("orphans") == ["stranger"], "it is reported")
@@ -353,6 +354,27 @@ def test_strangers_are_reported_and_left_alone(tmp_path: Path) -> None:
         assert w.living() == {"stranger"}
         with pytest.raises(NotFound):
             w.dispatcher.pod("stranger")
+
+
+def test_pods_that_run_outlive_their_ledger(tmp_path: Path) -> None:
+    with world(tmp_path, {"h1": {"interlink_node": "lab"}, "h2": {"interlink_node": "lab"}}) as w:
+        requests = [request_for(f"pod-{n}", node="lab") for n in range(4)]
+        ended = request_for("ended", node="lab", run=0, code=3)
+        for request in (*requests, ended):
+            w.dispatcher.create(request)
+        w.until("ended", lambda r: r.status.terminal, "it has ended")
+        w.stop()
+        for file in tmp_path.glob("ledger.db*"):
+            file.unlink()
+        w.start()
+        assert w.until("ended", lambda r: r.status.terminal, "it is known to have ended").status.phase is Phase.FAILED
+        for request in requests:
+            found = w.until(request.pod.uid, lambda r: r.status.phase is Phase.RUNNING, "it is known to run")
+            assert (found.namespace, found.name, found.node) == ("ns", request.pod.name, "lab")
+            assert w.dispatcher.create(request).outcome == "existing"
+            assert len(w.launches[request.pod.uid]) == 1
+            w.dispatcher.delete(ref(request))
+        wait(lambda: w.living() == {"ended"}, "they are gone")
 
 
 def test_a_deleted_pod_that_turns_up_is_deleted_again(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from alembic.runtime.migration import MigrationContext
 from hypothesis import given
 from hypothesis import strategies as st
 
-from interlink.errors import ConfigError, Unavailable
+from interlink.errors import ConfigError, InputError, Unavailable
 from interlink.ledger import Ledger, PodRow, engine, upgrade
 from interlink.ledger.codec import dump_status, load_status
 from interlink.ledger.tables import metadata
@@ -380,3 +380,13 @@ def test_any_status_is_written_and_read_back(status: PodStatus) -> None:
 
 def test_keys_of_a_later_version_are_ignored() -> None:
     assert load_status({**dump_status(running()), "colour": "red"}) == running()
+
+
+def test_another_server_id_is_taken_over_only_while_there_are_no_pods(ledger: Ledger, open_ledger: Open) -> None:
+    ledger.server_id()
+    ledger.take_over("another")
+    assert [ledger.server_id(), open_ledger().server_id()] == ["another", "another"]
+    ledger.accept(row("a"))
+    with pytest.raises(InputError, match="has 1 pods under its present server id"):
+        ledger.take_over("third")
+    assert ledger.server_id() == "another"
