@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -29,6 +30,10 @@ _numbers = itertools.count()
 # How long one example takes says something about the machine, not about the code.
 settings.register_profile("interlink", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("interlink")
+
+# Whoever starts the tests in the background of a shell has SIGINT ignored, and so would what they interrupt.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Written against parts that were not to be had in time, and not yet seen to pass: `inv test --untried` runs them.
 # Whoever has seen one pass takes it out of here.

@@ -1,6 +1,6 @@
 """The runtimes `apptainer` and `singularity`: a container's image, as the user that the host gives us. Pure.
 
-Always `exec`, with the command worked out from the image's own settings (images.sh keeps them beside it), so
+Always `exec`, with the command worked out from the image's own settings (apptainer.sh keeps them beside it), so
 that an image without a shell runs as well; `run` is for images that have only a runscript. The runtime sources
 every script below /.singularity.d/env with an interpreter of its own, inside the container, before it starts the
 command: ours, the last of them, sets the pod's variables, notes that the container stands, looks whether the
@@ -15,7 +15,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from interlink.bundle import binds, network, process, resources
+from interlink.bundle import binds, network, process, pulling, resources
 from interlink.bundle.env import EnvVar
 from interlink.bundle.site import Site
 from interlink.bundle.starting import Launch, Runtime, check_arguments, check_env, exports
@@ -112,6 +112,11 @@ def admit(pod: Pod, container: Container, site: Site) -> None:
     if added and not site.ignores(field):
         raise Unsupported("an ordinary user of the host cannot give capabilities", field=field)
     process.check_ports(container)
+    check_resolver(pod, site)
+
+
+def check_resolver(pod: Pod, site: Site) -> None:
+    """Refuse additions to the host's resolver."""
     config = pod.spec.get("dnsConfig") or {}
     if config and network.resolv_conf(pod, site.dns) is None and not site.ignores("spec.dnsConfig"):
         message = "the host's resolver is used as it is, unless dnsPolicy is None or the inventory sets interlink_dns"
@@ -200,4 +205,6 @@ def _mark(launch: Launch) -> EnvVar:
     return EnvVar("IL_CONTAINER", text(f"{launch.pod.uid}/{launch.container.name}"))
 
 
-RUNTIME = Runtime(frozenset(SUPPORTS), admit, entries)
+RUNTIME = Runtime(
+    frozenset(SUPPORTS), admit, entries, scripts=("pulling.sh", "apptainer.sh", "oci.awk"), image=pulling.apptainer
+)

@@ -187,8 +187,8 @@ blame() {
 		rm -f "start/$name.refused"
 	elif [ ! -e "logs/$name.$attempt" ]; then
 		message="cannot write its log: is the disk full?"
-	elif [ "$code" = 255 ] && [ -d "box/$name" ]; then
-		blame_runtime
+	elif [ -d "box/$name" ]; then
+		case $code in 125 | 126 | 127 | 255) blame_runtime ;; esac # podman's, and apptainer's
 	fi
 	[ -n "$message" ] || return 0
 	put message "$message"
@@ -201,7 +201,7 @@ blame_runtime() {
 	if [ -e "box/$name/refused" ]; then
 		read -r message <"box/$name/refused"
 	elif [ ! -e "box/$name/stands" ]; then
-		message=$(grep '^FATAL' "logs/$name.$attempt" | tail -n 1 | cut -c 10-600 | tr '\t' ' ')
+		message=$(sed -n -e 's/^FATAL: *//p' -e 's/^Error: //p' "logs/$name.$attempt" | tail -n 1 | cut -c 1-600 | tr '\t' ' ')
 		message=${message:-the runtime could not start it}
 	else
 		return 0
@@ -284,6 +284,7 @@ ask_to_stop() {
 	tell Normal Killing "Stopping container $name"
 	eval "stop=\$stop_$i"
 	[ -n "$stop" ] || [ ! -e "image/$name.oci" ] || stop=$(oci_stop= && . "./image/$name.oci" && echo "${oci_stop#SIG}")
+	[ -n "$stop" ] || [ ! -e "image/$name.stop" ] || { read -r stop <"image/$name.stop" && stop=${stop#SIG}; }
 	if [ "$term" = group ]; then signal "${stop:-TERM}"; else kill "-${stop:-TERM}" "$pid" 2>/dev/null; fi
 }
 

@@ -104,16 +104,16 @@ def launch(
     Raises Unsupported or InvalidPod, naming the field, for what the engine cannot do.
     """
     plan = envfile.plan(env, field=f"{container.path}.env")
-    entry, rest = _command(container, env, site)
+    entry, rest = command_words(container, env, site)
     words = (
         *labels(pod, site, container.name, container.kind.value),
         *_devices_label(container),
         *texts("--restart", "no", *_logs(site)),
-        *_process(pod, container),
+        *process_flags(pod, container),
         *(_joined(pod, site) if needs_pause(pod) else _alone(pod, site)),
         *security.flags(pod, container),
         *resources.flags(container, engine=site.engine, nvidia=site.nvidia),
-        *_env_flags(plan, env, container, site),
+        *env_flags(plan, env, container, site),
         *_mount_flags(mounts.Scope(pod, files, env), container, site),
         *entry,
         *texts("--", _image(container.image, site)),
@@ -168,7 +168,7 @@ def _alone(pod: Pod, site: Site) -> tuple[Text, ...]:
     return (*_sandbox(pod, site), *texts(*words))
 
 
-def _process(pod: Pod, container: Container) -> tuple[Text, ...]:
+def process_flags(pod: Pod, container: Container) -> tuple[Text, ...]:
     raw = container.raw
     words = ["--no-healthcheck", "--stop-timeout", str(pod.grace)]
     signal = (raw.get("lifecycle") or {}).get("stopSignal")
@@ -191,7 +191,7 @@ def _logs(site: Site) -> tuple[str, ...]:
     return ("--log-driver", "local", "--log-opt", f"max-size={site.log_bytes}", "--log-opt", "max-file=4")
 
 
-def _env_flags(plan: envfile.EnvPlan, env: tuple[EnvVar, ...], container: Container, site: Site) -> tuple[Text, ...]:
+def env_flags(plan: envfile.EnvPlan, env: tuple[EnvVar, ...], container: Container, site: Site) -> tuple[Text, ...]:
     words: list[Text] = []
     if plan.file:
         words += [text("--env-file"), text(mounts.POD_DIRECTORY, f"/env/{container.name}")]
@@ -221,7 +221,9 @@ def _mount_flags(scope: mounts.Scope, container: Container, site: Site) -> tuple
     return mounts.flags((*found, *extra), site.engine)
 
 
-def _command(container: Container, env: tuple[EnvVar, ...], site: Site) -> tuple[tuple[Text, ...], tuple[Text, ...]]:
+def command_words(
+    container: Container, env: tuple[EnvVar, ...], site: Site
+) -> tuple[tuple[Text, ...], tuple[Text, ...]]:
     """Return the flags before the image and the words after it; a command drops the image's own CMD."""
     command, args = arguments(container, env)
     if not command:

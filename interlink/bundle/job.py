@@ -18,7 +18,7 @@ from importlib import resources as package
 from itertools import chain
 from typing import Any
 
-from interlink.bundle import mounts, network, pulling, resources, runtimes
+from interlink.bundle import mounts, network, resources, runtimes
 from interlink.bundle.env import arguments, environment
 from interlink.bundle.files import layout, volume_files
 from interlink.bundle.site import Site
@@ -29,7 +29,6 @@ from interlink.model.pod import Container, Pod, PodRequest
 
 FIRST = "..1"  # the directory of a volume's first contents; updates bring their own names
 SCRIPTS = ("supervisor.sh", "containers.sh", "records.sh")
-IMAGE_SCRIPTS = ("images.sh", "oci.awk")
 
 
 def compile_pod(request: PodRequest, site: Site | None = None) -> tuple[Entry, ...]:
@@ -43,7 +42,7 @@ def compile_pod(request: PodRequest, site: Site | None = None) -> tuple[Entry, .
     return (
         File("plan", plan(pod, site).encode()),
         File("facts", facts(pod)),
-        *(File(name, source(name)) for name in (*SCRIPTS, *(IMAGE_SCRIPTS if site.runs_images else ()))),
+        *(File(name, source(name)) for name in (*SCRIPTS, *runtimes.runtime(site).scripts)),
         *_containers(request, site),
         Directory("volumes", 0o700),
         *_volumes(request),
@@ -99,10 +98,10 @@ def _containers(request: PodRequest, site: Site) -> Iterator[Entry]:
         env = environments[container.name]
         command, args = arguments(container, env)
         yield from runtime.entries(Launch(request.pod, container, command, args, env, files, site))
-        if site.runs_images:
-            yield from pulling.entries(request, container, site)
+        if runtime.image:
+            yield from runtime.image(request, container, site)
     yield from mounts.missing(mounts.Scope(request.pod, files, tuple(chain.from_iterable(environments.values()))))
-    resolver = network.resolv_conf(request.pod, site.dns) if site.runs_images else None
+    resolver = network.resolv_conf(request.pod, site.dns) if runtime.image else None
     if resolver is not None:
         yield File("resolv.conf", resolver, 0o644)
 

@@ -1,11 +1,11 @@
-"""What `images.sh` needs to have an image ready: the reference as the runtime takes it, credentials. Pure."""
+"""What a runtime's script needs to have an image ready: the reference as the runtime takes it, credentials. Pure."""
 
 from __future__ import annotations
 
 import base64
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from interlink.bundle import images, security
 from interlink.bundle.site import Site
@@ -33,28 +33,46 @@ def is_valid(wanted: str) -> bool:
     return images.is_valid(wanted.removeprefix(_DOCKER)) if wanted.startswith(_DOCKER) else True
 
 
-def entries(request: PodRequest, container: Container, site: Site) -> Iterator[Entry]:
-    """Yield the script that has the image ready, and the credentials that it may use."""
+def apptainer(request: PodRequest, container: Container, site: Site) -> Iterator[Entry]:
+    """Yield the script that has the image ready for apptainer, and the credentials that it may use."""
     wanted = reference(container.image, site.image_prefix)
-    who = security.identity(request.pod, container)
+    more = {"key": hashlib.sha256(wanted.encode()).hexdigest()[:32], "limit": str(site.image_cache_bytes)}
+    yield _script(request, container, site, more, f'cache={_cache(site.image_cache)}\n. "./apptainer.sh"\n')
+    for number, config in enumerate(_configs(request, wanted)):
+        yield File(f"pull/{container.name}/{number}", _variables(config))
+
+
+def podman(request: PodRequest, container: Container, site: Site) -> Iterator[Entry]:
+    """Yield the script that has the image ready for podman, and the authfiles that it may use."""
+    wanted = reference(container.image, site.image_prefix)
+    user = security.identity(request.pod, container).user
+    more = {"user": "" if user is None else str(user), "image": wanted.removeprefix(_DOCKER)}
+    if wanted.startswith("/"):
+        more |= {"image": f"docker-archive:{wanted}", "policy": "Always"}
+    yield _script(request, container, site, more, '. "./podman.sh"\n')
+    for number, config in enumerate(_configs(request, wanted)):
+        yield File(f"pull/{container.name}/{number}", config)
+
+
+def _script(request: PodRequest, container: Container, site: Site, more: Mapping[str, str], then: str) -> File:
+    wanted = reference(container.image, site.image_prefix)
     values = {
         "name": container.name,
         "image": wanted,
         "shown": container.image,
-        "key": hashlib.sha256(wanted.encode()).hexdigest()[:32],
         "policy": container.pull_policy,
         "valid": "yes" if is_valid(wanted) else "",
         "bare": "" if container.command or container.args else "yes",
-        "nonroot": "yes" if who.non_root else "",
+        "nonroot": "yes" if security.identity(request.pod, container).non_root else "",
         "runtime": site.runtime,
         "program": site.program or site.runtime,
-        "limit": str(site.image_cache_bytes),
+        **more,
     }
-    script = shell.assignments(values) + f'cache={_cache(site.image_cache)}\n. "./images.sh"\n'
-    yield File(f"image/{container.name}", script.encode())
-    if wanted.startswith(_DOCKER):
-        for number, config in enumerate(images.pull_configs(request, wanted.removeprefix(_DOCKER))):
-            yield File(f"pull/{container.name}/{number}", _variables(config))
+    return File(f"image/{container.name}", f'{shell.assignments(values)}. "./pulling.sh"\n{then}'.encode())
+
+
+def _configs(request: PodRequest, wanted: str) -> tuple[bytes, ...]:
+    return images.pull_configs(request, wanted.removeprefix(_DOCKER)) if wanted.startswith(_DOCKER) else ()
 
 
 def _cache(directory: str) -> str:

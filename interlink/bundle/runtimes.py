@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from interlink.bundle import apptainer, checks, process
+from interlink.bundle import apptainer, checks, podman, process
 from interlink.bundle.site import Site
 from interlink.bundle.starting import Runtime
 from interlink.model.pod import PodRequest
@@ -13,6 +13,7 @@ RUNTIMES: Mapping[str, Runtime] = {
     "process": process.RUNTIME,
     "apptainer": apptainer.RUNTIME,
     "singularity": apptainer.RUNTIME,
+    "podman": podman.RUNTIME,
 }
 
 

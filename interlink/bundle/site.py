@@ -9,7 +9,6 @@ from interlink.bundle.network import ClusterDns
 from interlink.model.host import Host
 
 _INDEX = re.compile(r"\[[^]]*\]")
-IMAGES = "apptainer", "singularity"  # the runtimes that run a container's image
 
 
 @dataclass(frozen=True)
@@ -31,10 +30,6 @@ class Site:
     resources: frozenset[str] = frozenset()
     ignore: tuple[str, ...] = ()
     dns: ClusterDns = field(default_factory=ClusterDns)
-
-    @property
-    def runs_images(self) -> bool:
-        return self.runtime in IMAGES
 
     def ignores(self, path: str) -> bool:
         """Say whether a field, such as `spec.containers[0].volumeMounts[1]`, shall be ignored."""

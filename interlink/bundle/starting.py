@@ -10,7 +10,7 @@ itself. What cannot be started is told in `start/NAME.refused`, with exit code 1
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from dataclasses import field as default
 
@@ -21,7 +21,7 @@ from interlink.bundle.tar import Entry
 from interlink.bundle.text import HostValue, Text, literal, word
 from interlink.errors import Unsupported
 from interlink.model.driver import VolumeFile
-from interlink.model.pod import Container, Pod
+from interlink.model.pod import Container, Pod, PodRequest
 
 _IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 # Names that some shell computes or protects, so that assigning them fails or does not last.
@@ -51,13 +51,16 @@ class Runtime:
 
     `supports` are the features of `fields` that it honours, `admit` refuses by name what of a container it
     cannot honour beyond that, `entries` makes the container's files of the bundle. `term` says who is sent
-    the signal that stops a container: its whole process `group`, or the `leader` that hands it on.
+    the signal that stops a container: its whole process `group`, or the `leader` that hands it on. A runtime of
+    images has `image`, which makes the files that have one ready, by the `scripts` that the bundle needs for it.
     """
 
     supports: frozenset[str]
     admit: Callable[[Pod, Container, Site], None]
     entries: Callable[[Launch], tuple[Entry, ...]]
     term: str = "leader"
+    scripts: tuple[str, ...] = ()
+    image: Callable[[PodRequest, Container, Site], Iterator[Entry]] | None = None
 
 
 def exports(env: Iterable[EnvVar]) -> str:

@@ -41,7 +41,9 @@ class ShellDriver:
 
     @property
     def kind(self) -> str:
-        return "shell"
+        """`shell` where containers are plain processes; else with the runtime that runs their images."""
+        runtime = self._site.runtime
+        return "shell" if runtime == "process" else f"shell, {runtime}"
 
     def check(self, request: PodRequest) -> None:
         """Refuse what the host's runtime cannot honour; no I/O."""

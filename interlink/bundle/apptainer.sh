@@ -1,34 +1,12 @@
-# Has one container's image ready, or says why it is not; sourced by image/NAME, which sets:
+# Has one container's image ready for apptainer or singularity, or says why it is not; see pulling.sh. More variables:
 #
-#   name image shown      the container, the image as the runtime takes it, and as the manifest names it
-#   key                   names the image in the cache, whatever characters it has
-#   policy valid          Always, IfNotPresent or Never; empty if this can be no image's name
-#   bare nonroot          set where neither command nor args are given; where root is not wanted
-#   runtime program       what converts and runs it
-#   cache limit           directory of converted images, and the bytes that it may take (0: any)
+#   key            names the image in the cache, whatever characters it has
+#   cache limit    directory of converted images, and the bytes that it may take (0: any)
 #
-# Exit 0: image/NAME.path holds what to run, image/NAME.oci the image's own settings as shell. Else 1. In both
-# cases image/NAME.result holds "REASON<tab>MESSAGE". Credentials are in pull/NAME/N, best first.
+# Leaves what to run in image/NAME.path, the image's own settings as shell in image/NAME.oci.
 #
 # In the cache: ref/KEY is a link to sif/DIGEST, use/DIGEST.UID one to each bundle that uses it, lock makes
 # conversions wait for each other, so that none is made twice; tool/ is the runtime's own cache.
-set -u
-umask 077
-tab='	'
-
-result() { printf '%s\t%s\n' "$1" "$2" >"image/$name.new" && mv -f "image/$name.new" "image/$name.result"; }
-refuse() {
-	result "$1" "$2"
-	exit 1
-}
-
-# What a tool said last that matters, on one line.
-said() {
-	line=$(grep -E 'FATAL|ERROR|[Ee]rror' "$1" | tail -n 1)
-	[ -n "$line" ] || line=$(tail -n 1 "$1")
-	printf '%.600s' "$line" | tr '\n\t' '  ' | sed 's/^[A-Z]*: *//'
-}
-
 ready() { # PATH
 	printf '%s\n' "$1" >"image/$name.path"
 	settings "$1" >"image/$name.oci" 2>/dev/null
@@ -102,14 +80,6 @@ same_in_tool() {
 	return 1
 }
 
-pull() {
-	for credential in "pull/$name"/* ''; do
-		[ -z "$credential" ] || [ -f "$credential" ] || continue
-		! fetch "$credential" || return 0
-	done
-	return 1
-}
-
 # Make room: first what the runtime keeps for itself, then images that no pod uses, the longest unused first.
 prune() {
 	[ "$limit" -gt 0 ] || return 0
@@ -157,14 +127,9 @@ convert() {
 	rm -f "image/$name.began" "image/$name.out"
 }
 
-[ -n "$valid" ] || refuse InvalidImageName "Failed to apply default image tag \"$shown\": invalid reference format"
 if [ -n "$nonroot" ] && [ "$(id -u)" = 0 ]; then
 	refuse CreateContainerConfigError "container has runAsNonRoot and would run as root, as this host's user does"
 fi
-case $program in
-/*) [ -x "$program" ] ;;
-*) command -v "$program" >/dev/null ;;
-esac || refuse ErrImagePull "the runtime $program is not installed on $(uname -n)"
 case $image in
 /*)
 	[ -e "$image" ] || refuse ErrImagePull "Failed to pull image \"$shown\": there is no $image on $(uname -n)"
