@@ -74,9 +74,13 @@ il_containers() { # FILTER...
 
 # il_inspect NAMES...: a container that is not there makes inspect fail while it prints the rest.
 il_inspect() {
-    printf '%s\n' "$@" | xargs -n 1000 "$IL_ENGINE" container inspect --format "$IL_SHOW" 2> tmp/err.$$
+    {
+        if [ $# -le 1000 ]; then il_wrong=$("$IL_ENGINE" container inspect --format "$IL_SHOW" "$@" 2>&1 >&3 3>&-)
+        else il_wrong=$(printf '%s\n' "$@" | xargs -n 1000 "$IL_ENGINE" container inspect --format "$IL_SHOW" 2>&1 >&3 3>&-); fi
+    } 3>&1
     while IFS= read -r line; do
-        case $line in '' | *[Nn]'o such '* | *'no container with '*) ;; *) printf '%s\n' "$line" >&2; rm -f tmp/err.$$; return 92 ;; esac
-    done < tmp/err.$$
-    rm -f tmp/err.$$
+        case $line in '' | *[Nn]'o such '* | *'no container with '*) ;; *) printf '%s\n' "$line" >&2; return 92 ;; esac
+    done << EOF
+$il_wrong
+EOF
 }
