@@ -15,8 +15,9 @@ class Tuning:
 
     open_timeout: float = 30.0
     """For one connection: name look-up, TCP, handshake and login of every hop."""
-    session_timeout: float = 15.0
-    """For opening one channel and greeting the shell in it."""
+    session_timeout: float = 30.0
+    """For opening one channel and greeting the shell in it; more than a ping's time, which tells a dead host from a
+    busy one: giving up costs what else runs on the connection."""
     ping_interval: float = 15.0
     ping_timeout: float = 10.0
     """Without an answer for so long, the connection is given up."""

@@ -18,7 +18,7 @@ from tests.lab.hosts import TEST_IMAGE
 
 NAME = "shell-podman"
 MARKS = (pytest.mark.lab,)
-FEATURES = shell_local.FEATURES | {"images", "mounts"}
+FEATURES = shell_local.FEATURES | {"images", "mounts", "odd-env"}
 
 
 @contextmanager
