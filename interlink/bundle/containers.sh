@@ -153,6 +153,8 @@ on_ended() { # INDEX CODE
 	load "$1"
 	scour "$uid/$name/$attempt"
 	put code "$2"
+	# podman that is told to stop while it makes the container ends well: nothing of the container has run
+	if [ "$2" = 0 ] && [ -d "box/$name" ] && [ ! -e "box/$name/stands" ]; then put code 137; fi
 	put pid ""
 	if [ -z "$ending" ] && remedy; then
 		launch

@@ -22,5 +22,8 @@ il_sessions() {
 		awk -F '\t' -v uid="${il_uid%/}" '
 			FILENAME ~ /plan$/ && /^name_[0-9]+=/ { split(substr($0, 6), word, "="); name[word[1]] = word[2] }
 			$1 == "c" && $3 == "running" { print "S", uid, name[$2], $5 }' "${il_dir}plan" "${il_dir}status" 2>/dev/null
+	done | while read -r il_word il_uid il_name il_session; do
+		# podman's own session is no part of the container, whose processes carry the mark
+		[ -s "pods/$il_uid/box/$il_name/stands" ] || echo "S $il_uid $il_name $il_session"
 	done
 }
