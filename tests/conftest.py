@@ -48,9 +48,6 @@ UNTRIED = (
     "tests/slurm/test_slurm_edges.py::test_edge[apptainer-process 1 cannot kill itself",
     "tests/slurm/test_slurm_edges.py::test_edge[apptainer-a child that is killed",
     "tests/slurm/test_slurm_edges.py::test_edge[process-a child that is killed",
-    "tests/slurm/test_slurm_images.py::test_names_of_one_image",
-    "tests/slurm/test_slurm_images.py::test_a_private_image",
-    "tests/slurm/test_slurm_images.py::test_a_full_cache",
 )
 
 

@@ -284,10 +284,24 @@ halt() {
 
 ask_to_stop() {
 	tell Normal Killing "Stopping container $name"
+	send_stop
+}
+
+send_stop() {
+	# podman that still makes the container would end without it
+	if [ -e "image/$name.id" ] && [ ! -e "box/$name/stands" ]; then
+		later 1 "resend $i"
+		return
+	fi
 	eval "stop=\$stop_$i"
 	[ -n "$stop" ] || [ ! -e "image/$name.oci" ] || stop=$(oci_stop= && . "./image/$name.oci" && echo "${oci_stop#SIG}")
 	[ -n "$stop" ] || [ ! -e "image/$name.stop" ] || { read -r stop <"image/$name.stop" && stop=${stop#SIG}; }
 	if [ "$term" = group ]; then signal "${stop:-TERM}"; else kill "-${stop:-TERM}" "$pid" 2>/dev/null; fi
+}
+
+on_resend() {
+	load "$1"
+	[ "$state" != running ] || send_stop
 }
 
 # Before the child has made its own process group, it can only be met by its id.

@@ -187,7 +187,7 @@ while [ -z "$over" ]; do
 	read -r event a b <&3
 	[ -z "$signalled" ] || on_signal
 	case $event in
-	started | ended | due | pull | pulled | stale) "on_$event" "$a" "$b" ;;
+	started | ended | due | pull | pulled | stale | resend) "on_$event" "$a" "$b" ;;
 	stop) finish Deleted "$a" ;;
 	deadline) [ -n "$ending" ] || finish DeadlineExceeded "$grace" ;;
 	kill) on_kill ;;
