@@ -102,8 +102,18 @@ give_up() {
 	esac
 	[ "$state:$pid" != pulling: ] || return 0
 	put state ended
-	put code 137
 	put pid ""
+	if [ -n "$last" ]; then # it has run: how that ended is its end
+		set -- $last
+		put attempt $((attempt - 1))
+		put code "$1"
+		put reason "$2"
+		put started "${3:-}"
+		put finished "${4:-}"
+		put last ""
+		return 0
+	fi
+	put code 137
 	put reason ContainerStatusUnknown
 	put message "The container could not be located when the pod was terminated"
 }
