@@ -21,7 +21,7 @@ from tests.lab.controlplane import programs
 from tests.lab.controlplane.cluster import Cluster
 from tests.lab.controlplane.plane import free_ports
 
-pytestmark = [pytest.mark.lab, pytest.mark.timeout(1500), pytest.mark.xdist_group("deploy")]
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(1500), pytest.mark.xdist_group("deploy"), pytest.mark.minutes(15)]
 
 ROOT = Path(__file__).parents[2]
 DEPLOYMENT = "/apis/apps/v1/namespaces/interlink/deployments/interlink-kubelet"

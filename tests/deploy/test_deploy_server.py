@@ -17,7 +17,7 @@ from tests.deploy.site import Site
 from tests.deploy.test_deploy_hosts import step, told
 from tests.lab import process
 
-pytestmark = [pytest.mark.lab, pytest.mark.timeout(1500), pytest.mark.xdist_group("deploy")]
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(1500), pytest.mark.xdist_group("deploy"), pytest.mark.minutes(15)]
 
 PATIENT = """\
 apiVersion: v1
