@@ -8,7 +8,6 @@ from collections.abc import Iterable
 
 from invoke.context import Context
 
-from interlink import compose
 from interlink.errors import CommandFailed, InputError
 from interlink.model.host import Host
 from interlink.remote import shell
@@ -49,6 +48,8 @@ def adopt(
         if not number:
             there = ", ".join(sorted({owner for answer in answers for owner in answer.value or ()}))
             raise InputError(f"no host has pods of the server id {server_id}; those that have any: {there or 'none'}")
+        from interlink import compose  # SQLAlchemy takes a moment that no other command needs
+
         compose.take_over(current, server_id)
         print(f"{number} pods of {server_id} are this server's from its next start on: restart it now")
 
