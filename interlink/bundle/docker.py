@@ -169,6 +169,7 @@ def _alone(pod: Pod, site: Site) -> tuple[Text, ...]:
 
 
 def process_flags(pod: Pod, container: Container) -> tuple[Text, ...]:
+    """Return the flags of how the first process is run and stopped: directory, terminal, signal, grace in seconds."""
     raw = container.raw
     words = ["--no-healthcheck", "--stop-timeout", str(pod.grace)]
     signal = (raw.get("lifecycle") or {}).get("stopSignal")
@@ -192,6 +193,7 @@ def _logs(site: Site) -> tuple[str, ...]:
 
 
 def env_flags(plan: envfile.EnvPlan, env: tuple[EnvVar, ...], container: Container, site: Site) -> tuple[Text, ...]:
+    """Return the flags that set a container's variables by file and by name; no value is among the arguments."""
     words: list[Text] = []
     if plan.file:
         words += [text("--env-file"), text(mounts.POD_DIRECTORY, f"/env/{container.name}")]
@@ -224,7 +226,10 @@ def _mount_flags(scope: mounts.Scope, container: Container, site: Site) -> tuple
 def command_words(
     container: Container, env: tuple[EnvVar, ...], site: Site
 ) -> tuple[tuple[Text, ...], tuple[Text, ...]]:
-    """Return the flags before the image and the words after it; a command drops the image's own CMD."""
+    """Return the flags before the image and the words after it; a command drops the image's own CMD.
+
+    Raises InvalidPod for a command whose program has no name.
+    """
     command, args = arguments(container, env)
     if not command:
         return (), args

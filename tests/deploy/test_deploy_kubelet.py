@@ -121,6 +121,7 @@ def test_a_cluster_that_says_no_or_nothing_is_told_with_its_cure(
     wrong = tmp_path / "wrong"
     wrong.write_text("{]\n")
     custom = customised(site, tmp_path)
+    before = site.there(f"{site.base}/config/kubeconfig") and site.read("config/kubeconfig")
     expected = {
         poor: ("may not get pods", "deploy/kustomizations/rbac.yaml"),
         false: ("refuses", "get a valid one"),
@@ -143,7 +144,8 @@ def test_a_cluster_that_says_no_or_nothing_is_told_with_its_cure(
         assert "Traceback" not in done.stdout + done.stderr
     nothing = site("kubelet.deploy")
     assert "interlink_kubelet" in nothing.stderr, "the inventory wants none"
-    assert not site.there(f"{site.base}/config/kubeconfig"), "nothing is left"
+    after = site.there(f"{site.base}/config/kubeconfig") and site.read("config/kubeconfig")
+    assert after == before, "nothing is left of what was refused"
 
 
 def in_cluster(kubeconfig: Path, directory: Path) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from interlink.ledger import FileLeases, FilePayloads, Ledger
 from interlink.model.driver import Created, PodRecord
 from interlink.model.host import Host
 from interlink.model.pod import Pod, PodRef, PodRequest
-from interlink.model.status import PodStatus
+from interlink.model.status import PodStatus, Terminated
 from interlink.watch import Intervals
 
 DEADLINE = 120.0  # seconds, for what takes a fraction of one
@@ -187,6 +187,12 @@ class World:
 
     def status(self, uid: str) -> PodStatus:
         return self.dispatcher.pod(uid).status
+
+    def ended(self, uid: str) -> Terminated:
+        """Return how a pod's first container ended."""
+        state = self.status(uid).containers[0].state
+        assert isinstance(state, Terminated), state
+        return state
 
 
 @contextmanager
