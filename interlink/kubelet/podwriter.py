@@ -26,6 +26,7 @@ class PodWriter:
     def __init__(self, kube: Kube, recorder: Recorder) -> None:
         self._kube, self._recorder = kube, recorder
         self._written: dict[str, _Written] = {}
+        self._removed: set[str] = set()
 
     def newest(self, pod: Json) -> Json:
         """Return the pod as we know it best: the watch may lag behind our own last patch."""
@@ -36,6 +37,7 @@ class PodWriter:
 
     def forget(self, uid: str) -> None:
         self._written.pop(uid, None)
+        self._removed.discard(uid)
 
     async def status(self, pod: Json, status: Mapping[str, Any], pulled: Collection[str] = ()) -> None:
         """Make the pod's status so, and tell what has started; nothing is sent for what is there already.
@@ -64,16 +66,23 @@ class PodWriter:
             self._recorder.record(event)
 
     async def remove(self, pod: Json) -> None:
-        """Remove the object for good; finalizers of others may hold it on."""
+        """Remove the object for good; finalizers of others may hold it on.
+
+        A grace period of 0 in the object is no sign that it was removed: the API server writes that first, and what
+        was cut off between the two goes on by a further delete alone (BeforeDelete in k8s.io/apiserver).
+        """
         metadata = pod["metadata"]
-        if metadata.get("deletionTimestamp") and metadata.get("deletionGracePeriodSeconds") == 0:
-            return  # removed already: it goes with its last finalizer
+        if metadata["uid"] in self._removed:
+            return
         body = {"gracePeriodSeconds": 0, "preconditions": {"uid": metadata["uid"]}}
         try:
             await self._kube.delete(paths.pod(metadata["namespace"], metadata["name"]), body)
         except ApiError as error:
-            if not (error.missing or error.conflict):
+            if error.conflict:
+                return  # another pod of this name
+            if not error.missing:
                 raise
+        self._removed.add(metadata["uid"])
 
     async def exists(self, namespace: str, name: str, uid: str) -> bool:
         """Ask the API server itself whether there is this very pod."""

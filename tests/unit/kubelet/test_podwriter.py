@@ -20,6 +20,9 @@ def pod(phase: str = "Pending", version: int = 1, **metadata: Any) -> Json:
     return {"metadata": known, "spec": {"containers": [{"name": "c"}]}, "status": {"phase": phase}}
 
 
+HALF_REMOVED = pod(deletionTimestamp="2026-01-01T00:00:00Z", deletionGracePeriodSeconds=0)
+
+
 class Api:
     """An API server that applies the top level of a patch, or answers with an error."""
 
@@ -112,10 +115,21 @@ def test_a_removal_is_by_uid_and_not_repeated() -> None:
     api = Api()
     writer = PodWriter(api, Heard())  # type: ignore[arg-type]
     run(writer.remove(pod()))
-    run(writer.remove(pod(deletionTimestamp="2026-01-01T00:00:00Z", deletionGracePeriodSeconds=0)))
+    run(writer.remove(HALF_REMOVED))
     assert [(verb, body) for verb, _, body in api.sent] == [
         ("DELETE", {"gracePeriodSeconds": 0, "preconditions": {"uid": "u"}})
     ]
+
+
+def test_a_removal_that_was_cut_off_is_finished() -> None:
+    """The API server sets the grace period to 0 before it removes; its client was killed between the two."""
+    api = Api(ApiError(503, "ServiceUnavailable", "etcd"))
+    writer = PodWriter(api, Heard())  # type: ignore[arg-type]
+    with pytest.raises(ApiError):
+        run(writer.remove(HALF_REMOVED))
+    api.error = None
+    run(writer.remove(HALF_REMOVED))
+    assert [verb for verb, _, _ in api.sent] == ["DELETE", "DELETE"]
 
 
 @pytest.mark.parametrize("error", [ApiError(404, "NotFound", ""), ApiError(409, "Conflict", "uid")])
