@@ -29,7 +29,7 @@ README = (ROOT / "README.md").read_text()
 
 def blocks(section: str, language: str) -> list[str]:
     """Return the code blocks of a section."""
-    [text] = re.findall(rf"^## {section}\n(.*?)(?=^## )", README, re.DOTALL | re.MULTILINE)
+    [text] = re.findall(rf"^## {section}\n(.*?)(?=^## |\Z)", README, re.DOTALL | re.MULTILINE)
     return re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
 
 
