@@ -40,8 +40,6 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 UNTRIED = (
     "tests/api/test_older_settings.py",
     "tests/deploy/test_deploy_images.py",
-    "tests/deploy/test_deploy_kubelet.py::test_a_cluster_that_says_no",
-    "tests/deploy/test_deploy_readme.py",
     "tests/kill/test_kill.py::test_a_server_of_slurm_jobs_is_killed_thirty_times",
     "tests/slurm/test_slurm_edges.py::test_edge[apptainer-process 1 cannot kill itself",
     "tests/slurm/test_slurm_edges.py::test_edge[apptainer-a child that is killed",

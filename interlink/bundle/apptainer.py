@@ -15,7 +15,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from interlink.bundle import binds, network, process, pulling, resources
+from interlink.bundle import binds, inside, network, process, pulling, resources
 from interlink.bundle.env import EnvVar
 from interlink.bundle.site import Site
 from interlink.bundle.starting import Launch, Runtime, check_arguments, check_env, exports
@@ -84,17 +84,7 @@ __il_image() {{
 }}
 __il_image
 {exports}
-__il_found() {{
-	local IFS=: directory
-	case $1 in
-	*/*) if command -v "$1" >/dev/null; then return 0; else return 1; fi ;;
-	esac
-	for directory in $PATH; do
-		if [ -f "$directory/$1" ] && command -v "$directory/$1" >/dev/null; then return 0; fi
-	done
-	return 1
-}}
-if [ ! -e {box}/run ]; then
+{found}if [ ! -e {box}/run ]; then
 	__il_found "$1" || echo "exec: \\"$1\\": no such executable file" >{box}/refused
 	unset PWD OLDPWD
 	exec "$@"
@@ -193,7 +183,12 @@ def _inside(launch: Launch) -> str:
     libraries = [] if resources.gpu_count(launch.container) else ["LD_LIBRARY_PATH"]
     own = () if launch.pod.spec.get("hostNetwork") else (_hostname(launch),)
     mark = () if "--pid" in _isolation(launch.pod) else (_mark(launch),)
-    return _INSIDE.format(box=_BOX, unset=" ".join([*left, *libraries]), exports=exports((*own, *mark, *launch.env)))
+    return _INSIDE.format(
+        box=_BOX,
+        unset=" ".join([*left, *libraries]),
+        exports=exports((*own, *mark, *launch.env)),
+        found=inside.FOUND,
+    )
 
 
 def _hostname(launch: Launch) -> EnvVar:
@@ -206,5 +201,9 @@ def _mark(launch: Launch) -> EnvVar:
 
 
 RUNTIME = Runtime(
-    frozenset(SUPPORTS), admit, entries, scripts=("pulling.sh", "apptainer.sh", "oci.awk"), image=pulling.apptainer
+    frozenset(SUPPORTS),
+    admit,
+    entries,
+    scripts=("pulling.sh", "cache.sh", "apptainer.sh", "oci.awk"),
+    image=pulling.apptainer,
 )

@@ -200,7 +200,7 @@ blame() {
 	elif [ ! -e "logs/$name.$attempt" ]; then
 		message="cannot write its log: is the disk full?"
 	elif [ -d "box/$name" ]; then
-		case $code in 125 | 126 | 127 | 255) blame_runtime ;; esac # podman's, and apptainer's
+		case $code in 1 | 125 | 126 | 127 | 255) blame_runtime ;; esac # enroot's, podman's, apptainer's
 	fi
 	[ -n "$message" ] || return 0
 	put message "$message"
@@ -213,7 +213,7 @@ blame_runtime() {
 	if [ -e "box/$name/refused" ]; then
 		read -r message <"box/$name/refused"
 	elif [ ! -e "box/$name/stands" ]; then
-		message=$(sed -n -e 's/^FATAL: *//p' -e 's/^Error: //p' "logs/$name.$attempt" | tail -n 1 | cut -c 1-600 | tr '\t' ' ')
+		message=$(sed -n -e 's/^FATAL: *//p' -e 's/^Error: //p' -e 's/^\[ERROR\] *//p' -e 's/^enroot-[a-z]*: *//p' "logs/$name.$attempt" | tail -n 1 | cut -c 1-600 | tr '\t' ' ')
 		message=${message:-the runtime could not start it}
 	else
 		return 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from interlink.bundle import apptainer, checks, podman, process
+from interlink.bundle import apptainer, checks, enroot, podman, process
 from interlink.bundle.site import Site
 from interlink.bundle.starting import Runtime
 from interlink.model.pod import PodRequest
@@ -14,6 +14,7 @@ RUNTIMES: Mapping[str, Runtime] = {
     "apptainer": apptainer.RUNTIME,
     "singularity": apptainer.RUNTIME,
     "podman": podman.RUNTIME,
+    "enroot": enroot.RUNTIME,
 }
 
 

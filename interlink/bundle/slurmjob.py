@@ -207,10 +207,9 @@ def _refuse_annotations(pod: Pod) -> None:
         prefix, _, name = str(key).partition("/")
         if prefix in PREFIXES[:2] and name not in _KNOWN:
             raise Unsupported("is not supported", field=f"metadata.annotations[{key}]")
-    for name in ("mpi-flags", "enroot-mounts", "enroot-options"):
-        key, _ = annotation(pod, name)
-        if key:
-            raise Unsupported("is not supported", field=f"metadata.annotations[{key}]")
+    key, _ = annotation(pod, "mpi-flags")
+    if key:
+        raise Unsupported("is not supported", field=f"metadata.annotations[{key}]")
 
 
 def _pre_exec(pod: Pod, site: SlurmSite) -> str:

@@ -50,7 +50,7 @@ OURS = _table(
     ),
     Variable(
         "interlink_runtime",
-        kinds.choice("process", "apptainer", "singularity", "podman"),
+        kinds.choice("process", "apptainer", "singularity", "podman", "enroot"),
         "process",
         "apptainer",
         "What starts a container of the drivers shell and slurm; process means without any isolation.",

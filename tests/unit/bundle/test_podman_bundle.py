@@ -2,73 +2,27 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from interlink.bundle import job, tar
+from interlink.bundle import job
 from interlink.bundle.site import Site
 from interlink.errors import Unsupported
-from interlink.model.pod import Pod, PodRequest
-
-STAND_IN = '#!/bin/sh\nprintf "%s\\0" "$@" >"$IL_DIR/argv"\ncat /proc/self/environ >"$IL_DIR/environ"\n'
-
-
-def pod(container: dict[str, Any] | None = None, **spec: Any) -> PodRequest:
-    main = {"name": "main", "image": "busybox:1.36", **(container or {})}
-    raw = {"metadata": {"uid": "u-1", "name": "p", "namespace": "n"}, "spec": {"containers": [main], **spec}}
-    return PodRequest(Pod(raw))
+from interlink.model.pod import PodRequest
+from tests.unit.bundle import standin
+from tests.unit.bundle.standin import flags, pod
 
 
-class Bundle:
-    """A bundle on disk, its image ready."""
-
-    def __init__(self, path: Path, request: PodRequest, **site: Any) -> None:
-        self.path = path / "pods" / "u-1"
-        self.path.mkdir(parents=True)
-        program = path / "podman"
-        program.write_text(STAND_IN)
-        program.chmod(0o755)
-        entries = job.compile_pod(request, Site(runtime="podman", program=str(program), **site))
-        for entry in entries:
-            place = self.path / entry.path
-            if isinstance(entry, tar.File):
-                place.parent.mkdir(parents=True, exist_ok=True)
-                place.write_bytes(entry.data)
-            elif isinstance(entry, tar.Directory):
-                place.mkdir(parents=True, exist_ok=True)
-        for name, text in (("id", "abc123"), ("user", "65534"), ("cgroups", "disabled")):
-            (self.path / f"image/main.{name}").write_text(f"{text}\n")
-
-    def started(self, **variables: str) -> list[str]:
-        """Start the container and return what podman was called with."""
-        settings = {
-            "IL_DIR": str(self.path),
-            "IL_VOLUMES": f"{self.path}/volumes",
-            "IL_MEMORY": f"{self.path}/memory",
-            "IL_POD_IP": "192.0.2.1",
-            "IL_HOST_IP": "192.0.2.2",
-            "IL_ATTEMPT": "2",
-            "IL_CONTAINER": "u-1/main/2",
-        }
-        env = {"PATH": os.environ["PATH"], **settings, **variables}
-        subprocess.run(["sh", "start/main"], cwd=self.path, env=env, check=True)
-        return (self.path / "argv").read_text().split("\0")[:-1]
-
-    @property
-    def environ(self) -> list[str]:
-        return (self.path / "environ").read_text().split("\0")
-
-
-def flags(argv: list[str], name: str) -> list[str]:
-    return [argv[at + 1] for at, word in enumerate(argv) if word == name]
+def bundle_of(path: Path, request: PodRequest, **site: Any) -> standin.Bundle:
+    """Return a bundle whose image is ready."""
+    return standin.Bundle(path, request, "podman", {"id": "abc123", "user": "65534", "cgroups": "disabled"}, **site)
 
 
 def test_a_container_is_called_for_its_attempt_and_ends_with_podman(tmp_path: Path) -> None:
-    bundle = Bundle(tmp_path, pod({"command": ["a b", "$(X)"], "args": ["c"], "env": [{"name": "X", "value": "x"}]}))
+    bundle = bundle_of(tmp_path, pod({"command": ["a b", "$(X)"], "args": ["c"], "env": [{"name": "X", "value": "x"}]}))
     argv = bundle.started()
     assert argv[:2] == ["run", "--rm"]
     assert flags(argv, "--name") == ["il-u-1-main-2"]
@@ -88,7 +42,7 @@ def test_values_are_in_files_or_in_the_environment_and_not_in_arguments(tmp_path
         {"name": "B", "value": "two\ns3cret"},
         {"name": "a.conf", "value": "s3cret"},
     ]
-    bundle = Bundle(tmp_path, pod({"env": env}))
+    bundle = bundle_of(tmp_path, pod({"env": env}))
     argv = bundle.started()
     assert not [word for word in argv if "s3cret" in word]
     assert flags(argv, "--env-file") == [f"{bundle.path}/env/main"]
@@ -101,7 +55,7 @@ def test_values_are_in_files_or_in_the_environment_and_not_in_arguments(tmp_path
 def test_volumes_are_the_bundles_own_directories(tmp_path: Path) -> None:
     mounts = [{"name": "d", "mountPath": "/d"}, {"name": "m", "mountPath": "/m", "subPath": "x"}]
     volumes = [{"name": "d", "emptyDir": {}}, {"name": "m", "emptyDir": {"medium": "Memory"}}]
-    bundle = Bundle(tmp_path, pod({"volumeMounts": mounts}, volumes=volumes))
+    bundle = bundle_of(tmp_path, pod({"volumeMounts": mounts}, volumes=volumes))
     (bundle.path / "memory/m").mkdir(parents=True)
     found = flags(bundle.started(), "--mount")
     assert f'type=bind,"source={bundle.path}/volumes/d",target=/d' in found
@@ -113,7 +67,7 @@ def test_volumes_are_the_bundles_own_directories(tmp_path: Path) -> None:
 def test_who_a_container_runs_as_is_the_manifests_to_say(tmp_path: Path) -> None:
     security = {"runAsUser": 7, "capabilities": {"drop": ["ALL"], "add": ["CHOWN"]}, "readOnlyRootFilesystem": True}
     spec = {"securityContext": {"runAsGroup": 8, "supplementalGroups": [9]}, "hostNetwork": True, "hostPID": True}
-    argv = Bundle(tmp_path, pod({"securityContext": security}, **spec)).started()
+    argv = bundle_of(tmp_path, pod({"securityContext": security}, **spec)).started()
     assert (flags(argv, "--user"), flags(argv, "--group-add"), flags(argv, "--pid")) == (["7:8"], ["9"], ["host"])
     assert (flags(argv, "--cap-drop"), flags(argv, "--cap-add"), "--read-only" in argv) == (["ALL"], ["CHOWN"], True)
     assert not flags(argv, "--hostname")
@@ -121,15 +75,15 @@ def test_who_a_container_runs_as_is_the_manifests_to_say(tmp_path: Path) -> None
 
 def test_each_device_that_the_job_was_given_is_handed_over(tmp_path: Path) -> None:
     limits = {"resources": {"limits": {"nvidia.com/gpu": "2"}}}
-    bundle = Bundle(tmp_path, pod(limits), resources=frozenset({"nvidia.com/gpu"}), options=("--log-level", "error"))
+    bundle = bundle_of(tmp_path, pod(limits), resources=frozenset({"nvidia.com/gpu"}), options=("--log-level", "error"))
     argv = bundle.started(IL_GPUS="0,GPU-5")
     assert flags(argv, "--device") == ["nvidia.com/gpu=0", "nvidia.com/gpu=GPU-5"]
     assert flags(argv, "--log-level") == ["error"]
-    assert not flags(Bundle(tmp_path / "none", pod()).started(IL_GPUS="0"), "--device")
+    assert not flags(bundle_of(tmp_path / "none", pod()).started(IL_GPUS="0"), "--device")
 
 
 def test_an_image_that_is_not_ready_is_no_start(tmp_path: Path) -> None:
-    bundle = Bundle(tmp_path, pod())
+    bundle = bundle_of(tmp_path, pod())
     (bundle.path / "image/main.id").unlink()
     with pytest.raises(subprocess.CalledProcessError):
         bundle.started()

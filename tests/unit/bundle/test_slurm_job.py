@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import subprocess
 from typing import Any
 
@@ -201,14 +202,44 @@ def test_images_and_their_runtime_by_annotation() -> None:
         "slurm-job.vk.io/singularity-options": "--nv",
         "slurm-job.vk.io/singularity-mounts": "--bind /data/x:/x,/data/y:/y:ro",
     }
-    chosen = slurmimages.site_of(pod(annotations=annotations), Site(hostpath_roots=("/data",)), SlurmSite())
+    chosen = slurmimages.site_of(
+        pod(annotations=annotations), Site(runtime="apptainer", hostpath_roots=("/data",)), SlurmSite()
+    )
     assert chosen.image_prefix == "/cvmfs/images/"
     assert chosen.options == ("--nv", "--bind", "/data/x:/x", "--bind", "/data/y:/y:ro")
     with pytest.raises(InvalidPod, match="/etc"):
         slurmimages.site_of(
             pod(annotations={"slurm-job.vk.io/singularity-mounts": "--bind /data/../etc:/e"}),
-            Site(hostpath_roots=("/data",)),
+            Site(runtime="apptainer", hostpath_roots=("/data",)),
             SlurmSite(),
         )
     with pytest.raises(InvalidPod, match="--bind"):
-        slurmimages.site_of(pod(annotations={"slurm-job.vk.io/singularity-options": "--bind"}), Site(), SlurmSite())
+        slurmimages.site_of(
+            pod(annotations={"slurm-job.vk.io/singularity-options": "--bind"}), Site(runtime="apptainer"), SlurmSite()
+        )
+
+
+def test_enroot_has_annotations_of_its_own() -> None:
+    mounts = "--mount /data/x:/x -m /data/y:/y:none:bind,ro --mount=/data/z:/z"
+    annotations = {"slurm-job.vk.io/enroot-options": "--root", "slurm-job.vk.io/enroot-mounts": mounts}
+    site = Site(runtime="enroot", hostpath_roots=("/data",), options=("--rw",))
+    chosen = slurmimages.site_of(pod(annotations=annotations), site, SlurmSite())
+    places = ("/data/x:/x", "/data/y:/y:none:bind,ro", "/data/z:/z")
+    assert chosen.options == ("--rw", "--root", *(word for place in places for word in ("--mount", place)))
+    for kind, text in (("options", "--conf"), ("mounts", "--mount /etc:/e"), ("mounts", "--mount data:/x")):
+        with pytest.raises(InvalidPod, match=f"enroot-{kind}"):
+            slurmimages.site_of(pod(annotations={f"slurm-job.vk.io/enroot-{kind}": text}), site, SlurmSite())
+
+
+@pytest.mark.parametrize("runtime", ["process", "podman", "apptainer"])
+def test_what_is_written_for_another_runtime_is_refused(runtime: str) -> None:
+    """A pod that says it for both runs on either."""
+    site = Site(runtime=runtime, hostpath_roots=("/data",), ignore=())
+    only = {"slurm-job.vk.io/enroot-mounts": "--mount /data:/data"}
+    with pytest.raises(InvalidPod, match=f"enroot-mounts.*another runtime than the host's, which is {runtime}"):
+        slurmimages.site_of(pod(annotations=only), site, SlurmSite())
+    both = {**only, "slurm-job.vk.io/singularity-mounts": "--bind /data:/data"}
+    if runtime == "apptainer":
+        assert slurmimages.site_of(pod(annotations=both), site, SlurmSite()).options == ("--bind", "/data:/data")
+    ignoring = dataclasses.replace(site, ignore=("metadata.annotations[slurm-job.vk.io/enroot-mounts]",))
+    assert slurmimages.site_of(pod(annotations=only), ignoring, SlurmSite()).options == ()
