@@ -21,7 +21,7 @@ from tests.lab.controlplane.cluster import Cluster
 from tests.lab.controlplane.plane import free_ports
 from tests.lab.hosts import SshHost
 
-pytestmark = [pytest.mark.lab, pytest.mark.timeout(1500), pytest.mark.minutes(4), pytest.mark.xdist_group("deploy")]
+pytestmark = [pytest.mark.lab, pytest.mark.timeout(1500), pytest.mark.minutes(15), pytest.mark.xdist_group("deploy")]
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
