@@ -69,7 +69,8 @@ def told(pod: Json, seen: PodEvent) -> Event | None:
 def started(pod: Json, status: Mapping[str, Any], pulled: Collection[str] = ()) -> Iterator[Event]:
     """Yield what a kubelet tells of every container that a new status shows and the API's does not.
 
-    Of those in `pulled` the driver has told that their image was pulled; the others' was there.
+    Of those in `pulled` the driver has told that their image was pulled; the others' was there, if they have one at
+    all: a plain process has none.
     """
     old = pod.get("status") or {}
     for key in ("initContainerStatuses", "containerStatuses"):
@@ -78,7 +79,7 @@ def started(pod: Json, status: Mapping[str, Any], pulled: Collection[str] = ()) 
         for item in status.get(key) or []:
             name, identity = item["name"], item.get("containerID")
             if identity and identity not in known:
-                if name not in pulled:
+                if name not in pulled and item.get("imageID"):
                     present = f'Container image "{item.get("image")}" already present on machine'
                     yield pod_event(pod, "Pulled", present, container=name)
                 yield pod_event(pod, "Created", f"Created container: {name}", container=name)

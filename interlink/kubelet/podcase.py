@@ -18,6 +18,7 @@ from interlink.model.wire import gojson
 MISSING_SECONDS = (2.0, 10.0)  # between looks for what a pod needs, at first and at last
 TOLD_AGAIN_SECONDS = 60.0
 ESCALATE_SECONDS = 15.0  # beyond the grace period; then the grace is none
+REMOVAL_SECONDS = 10.0  # so long the API server may take to remove what it has begun to remove
 
 
 @dataclass
@@ -77,6 +78,17 @@ class Case:
         """How much of a terminating pod's grace period is left, negative when it is over."""
         due = moment(self.existing["metadata"].get("deletionTimestamp"))
         return 0.0 if due is None else (due - datetime.now(timezone.utc)).total_seconds()
+
+    @property
+    def removal_wait(self) -> float:
+        """How long the API server may still take to remove the pod by itself, in seconds; 0 if it does not do that.
+
+        It writes a grace period of 0 first, and removes the object then. What was cut off between the two goes on by
+        a further delete alone (BeforeDelete in k8s.io/apiserver).
+        """
+        if self.existing["metadata"].get("deletionGracePeriodSeconds") != 0:
+            return 0.0
+        return max(0.0, min(REMOVAL_SECONDS, REMOVAL_SECONDS + self.seconds_left))
 
     @property
     def is_overdue(self) -> bool:

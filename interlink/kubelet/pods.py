@@ -244,6 +244,8 @@ class Pods(Listener):
 
     async def _finish(self, case: Case) -> float | None:
         pod = case.existing
+        if case.removal_wait:
+            return case.removal_wait
         if not is_terminal(pod):
             job = case.job or await self._backend.look_up(case.uid)
             await self._writer.status(pod, podstatus.final(pod, job, self._place.here()))

@@ -66,11 +66,7 @@ class PodWriter:
             self._recorder.record(event)
 
     async def remove(self, pod: Json) -> None:
-        """Remove the object for good; finalizers of others may hold it on.
-
-        A grace period of 0 in the object is no sign that it was removed: the API server writes that first, and what
-        was cut off between the two goes on by a further delete alone (BeforeDelete in k8s.io/apiserver).
-        """
+        """Remove the object for good, once; finalizers of others may hold it on."""
         metadata = pod["metadata"]
         if metadata["uid"] in self._removed:
             return

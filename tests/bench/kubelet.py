@@ -91,7 +91,7 @@ def _lives(on: Plane, ours: Node, count: int) -> Iterator[Row]:
         ("one that ends by itself", {RUN: "2"}, Target("<=", 6, of="ours")),
         ("one that is deleted while it runs", FOREVER, None),
     ):
-        before = ours.requests()
+        before = _settled(ours)
         namespace = on.namespace()
         on.create(namespace, [ours.pod(f"l-{index}", annotations=told) for index in range(count)])
         phase = "Running" if told == FOREVER else "Succeeded"

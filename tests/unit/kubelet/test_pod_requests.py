@@ -126,7 +126,7 @@ def api(**status: Any) -> dict[str, Any]:
 
 
 def shown(name: str, identity: str, **state: Any) -> dict[str, Any]:
-    return {"name": name, "image": "img", "containerID": identity, "state": state}
+    return {"name": name, "image": "img", "imageID": "sha256:1", "containerID": identity, "state": state}
 
 
 def reasons(old: dict[str, Any], new: dict[str, Any], *pulled: str) -> list[tuple[str, str]]:
@@ -142,6 +142,12 @@ def test_starts_are_told_once() -> None:
     assert reasons({}, first, "c") == [("Created", where), ("Started", where)]
     assert reasons(first, first) == []
     assert reasons(first, again) == [("Pulled", where), ("Created", where), ("Started", where)]
+
+
+def test_of_a_plain_process_no_image_is_told() -> None:
+    process = {**shown("c", "shell://1", running={}), "imageID": ""}
+    where = "spec.containers{c}"
+    assert reasons({}, {"containerStatuses": [process]}) == [("Created", where), ("Started", where)]
 
 
 def test_an_init_is_told_by_its_place_and_a_start_that_failed_as_none() -> None:

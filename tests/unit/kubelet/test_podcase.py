@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from interlink.kubelet.podcase import ESCALATE_SECONDS, Case, Entry
+from interlink.kubelet.podcase import ESCALATE_SECONDS, REMOVAL_SECONDS, Case, Entry
 
 Json = dict[str, Any]
 
@@ -46,6 +46,14 @@ def case(now: Json | None, last: Json | None = None, **entry: Any) -> Case:
 def test_the_grace_period(seen: Callable[[], Case], wanted: int) -> None:
     """Over its time by a quarter of a minute: none any more. Removed by force: a second."""
     assert seen().grace == wanted
+
+
+def test_the_api_server_is_given_time_to_remove_what_it_has_begun_to() -> None:
+    assert 0 < case(pod(grace=0, due=-1)).removal_wait <= REMOVAL_SECONDS
+    assert case(pod(grace=0, due=60)).removal_wait == REMOVAL_SECONDS, "its clock is another one"
+    assert case(pod(grace=0, due=-REMOVAL_SECONDS - 1)).removal_wait == 0, "nobody else does it"
+    assert case(pod(grace=5, due=5)).removal_wait == 0
+    assert case(pod()).removal_wait == 0
 
 
 def test_a_deadline_counts_from_when_a_kubelet_took_the_pod_up() -> None:
