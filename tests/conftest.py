@@ -38,9 +38,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 # Written against parts that were not to be had in time, and not yet seen to pass: `inv test --untried` runs them.
 # Whoever has seen one pass takes it out of here.
 UNTRIED = (
-    "tests/api/test_older_settings.py",
     "tests/deploy/test_deploy_images.py",
-    "tests/kill/test_kill.py::test_a_server_of_slurm_jobs_is_killed_thirty_times",
     "tests/slurm/test_slurm_edges.py::test_edge[apptainer-process 1 cannot kill itself",
     "tests/slurm/test_slurm_edges.py::test_edge[apptainer-a child that is killed",
     "tests/slurm/test_slurm_edges.py::test_edge[process-a child that is killed",

@@ -38,7 +38,7 @@ def create_app(
     limits: Limits = Limits(),
     watchdog: Watchdog | None = None,
 ) -> App:
-    """Return the WSGI application over a driver; in the role `server` it must be a Composition.
+    """Return the WSGI application over a driver; in the role `server`, which alone has /v1, it must be a Composition.
 
     `watchdog` frees streams of clients that have left; the caller closes the one it hands in.
     """

@@ -13,7 +13,7 @@ from interlink.model.driver import Driver
 from interlink.model.pod import Pod
 from interlink.model.wire import contract, gojson, plugin, statuses
 
-Role = Literal["server", "sidecar"]
+Role = Literal["server", "sidecar", "forwarder"]  # the last passes all on to another's plugin
 
 TEXT = "text/plain; charset=utf-8"
 

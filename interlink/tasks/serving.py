@@ -10,6 +10,7 @@ from functools import partial
 from invoke.exceptions import Exit
 
 from interlink import compose
+from interlink.api import contract
 from interlink.api import serve as api
 from interlink.api.app import Limits
 from interlink.compose import Role
@@ -29,8 +30,9 @@ def serve(settings: config.Settings, role: Role, limit: str) -> None:
     if settings.token_file:
         config.read_secret(settings.token_file, "token file")
     make: Callable[[], AbstractContextManager[Driver]]
+    kind: contract.Role = "sidecar" if role.driver else "server"
     if settings.sidecar and not role.driver:
-        make = partial(compose.forwarder, settings.sidecar)
+        make, kind = partial(compose.forwarder, settings.sidecar), "forwarder"
         print(f"interlink: pods are passed on to the plugin at {settings.sidecar}", file=sys.stderr)
     else:
         compose.read_inventory(
@@ -40,7 +42,7 @@ def serve(settings: config.Settings, role: Role, limit: str) -> None:
     service = api.Service(
         make=make,
         listen=settings.listen,
-        role="sidecar" if role.driver else "server",
+        role=kind,
         threads=settings.threads,
         token_file=settings.token_file,
         limits=Limits(body=settings.body_limit, streams=min(settings.streams, max(1, settings.threads * 3 // 4))),

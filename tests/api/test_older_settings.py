@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 import urllib.request
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from interlink.client import ContractClient
+from interlink.model.driver import LogQuery
 from interlink.model.pod import PodRef
 from tests.api.process import wait
 from tests.api.test_serve_command import inventory, request, served
@@ -32,10 +34,14 @@ def test_server_and_sidecar_find_each_other(tmp_path: Path, monkeypatch: pytest.
     with served(tmp_path, "sidecar", "mock", "-i", hosts) as sidecar, served(tmp_path, "serve") as url:
         assert (sidecar, url) == (f"http://127.0.0.1:{plugin}", f"http://127.0.0.1:{server}")
         client = ContractClient(url)
-        asked = request("passed-on", run="0.1")
+        asked = request("3f0c3b1e-1b1f-4c59-9a0e-2d7f6f6e1c11", run="0.1", **{"log.main": "hello\n"})
         ref = PodRef.of(asked.pod)
-        assert client.create(asked).uid == "passed-on"
+        assert client.create(asked).uid == asked.pod.uid
         wait(lambda: [s.phase.value for s in client.status([ref])] == ["Succeeded"], "the plugin's pod has ended")
+        with contextlib.closing(client.logs(LogQuery(ref, "main"))) as log:
+            assert b"".join(log) == b"hello\n"
+        client.delete(ref)
+        wait(lambda: client.status([ref]) == [], "the plugin's pod is gone")
         with urllib.request.urlopen(f"{url}/readyz", timeout=20) as answer:
             assert json.load(answer)["ok"] is True
         client.close()
