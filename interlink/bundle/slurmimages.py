@@ -87,7 +87,9 @@ def _mounts(pod: Pod, site: Site, dialect: Dialect) -> list[str]:
         whole = word.removeprefix(f"{flag}=")
         for mount in whole.split(dialect.separator) if dialect.separator else [whole]:
             source = mount.split(":")[0]
-            if (word.startswith("-") and not word.startswith(f"{flag}=")) or not source.startswith("/"):
+            flagged = word.startswith("-") and not word.startswith(f"{flag}=")
+            # White space would begin another mount, whose source nobody has looked at (enroot's runtime.sh).
+            if flagged or not source.startswith("/") or any(character.isspace() for character in mount):
                 raise InvalidPod(f"{word!r} is no mount; write {flag} SOURCE:TARGET", field=field)
             normal = posixpath.normpath(source)
             if not any(root in ("/", normal) or normal.startswith(f"{root}/") for root in site.hostpath_roots):

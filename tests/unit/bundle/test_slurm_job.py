@@ -226,7 +226,8 @@ def test_enroot_has_annotations_of_its_own() -> None:
     chosen = slurmimages.site_of(pod(annotations=annotations), site, SlurmSite())
     places = ("/data/x:/x", "/data/y:/y:none:bind,ro", "/data/z:/z")
     assert chosen.options == ("--rw", "--root", *(word for place in places for word in ("--mount", place)))
-    for kind, text in (("options", "--conf"), ("mounts", "--mount /etc:/e"), ("mounts", "--mount data:/x")):
+    wrong = ("--mount /etc:/e", "--mount data:/x", "--mount '/data/x:/x\n/etc:/e'")
+    for kind, text in (("options", "--conf"), *(("mounts", text) for text in wrong)):
         with pytest.raises(InvalidPod, match=f"enroot-{kind}"):
             slurmimages.site_of(pod(annotations={f"slurm-job.vk.io/enroot-{kind}": text}), site, SlurmSite())
 
