@@ -40,6 +40,9 @@ class Reply:
     body: bytes = field(default=b"", repr=False)
 
 
+_NO_V1 = "no interLink server with /v1 is there: it is another one's, or passes its pods on to a plugin"
+
+
 def json_request(
     method: str, path: str, session: str, value: Any, *, reads: bool = False, again: bool = True
 ) -> Request:
@@ -67,7 +70,8 @@ def checked(reply: Reply, request: Request, peer: str, *, success: Iterable[int]
     """Return the reply if it is a success, else raise the error that it means."""
     if reply.status in success:
         return reply
-    raise problems.error_of(reply.status, reply.body, reads=request.reads, peer=peer)
+    missing = _NO_V1 if request.path.startswith("/v1/") else ""
+    raise problems.error_of(reply.status, reply.body, reads=request.reads, peer=peer, missing=missing)
 
 
 def understood(body: bytes, read: Callable[[Any], T], request: Request, peer: str) -> T:

@@ -55,11 +55,12 @@ def problem_json(status: int, title: str, detail: str, request_id: str, error: E
     }
 
 
-def error_of(status: int, body: bytes, *, reads: bool, peer: str) -> InterlinkError:
+def error_of(status: int, body: bytes, *, reads: bool, peer: str, missing: str = "") -> InterlinkError:
     """Return the error that a reply means.
 
     `reads` says that the request changes nothing, so that no outcome can be unknown. Only what our own
     server says in a problem is believed to be final about a pod; a proxy's slip is not (decisions.md 10).
+    `missing` is what it means that there is no such page.
     """
     problem = _read(body)
     kind = _CLASSES.get(problem.get("type", ""))
@@ -68,6 +69,8 @@ def error_of(status: int, body: bytes, *, reads: bool, peer: str) -> InterlinkEr
         return _made(kind, text, problem)
     if status in _BY_STATUS:
         return _BY_STATUS[status](text)
+    if status == 404 and missing:
+        text = missing
     later = status < 500 or status == 503 or reads
     return (Unavailable if later else OutcomeUnknown)(f"{peer}: {text} (HTTP {status})")
 

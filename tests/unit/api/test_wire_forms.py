@@ -12,7 +12,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from interlink.errors import InterlinkError, InvalidPod, LaunchFailed, OutcomeUnknown, Unavailable, Unsupported
+from interlink.errors import (
+    InterlinkError,
+    InvalidPod,
+    LaunchFailed,
+    NotFound,
+    OutcomeUnknown,
+    Unavailable,
+    Unsupported,
+)
 from interlink.model.driver import (
     Change,
     Created,
@@ -328,6 +336,14 @@ def test_our_errors_come_back_as_they_were(error: InterlinkError) -> None:
     assert (type(again), str(again)) == (type(error), str(error))
     assert getattr(again, "field", None) == getattr(error, "field", None)
     assert getattr(again, "reason", None) == getattr(error, "reason", None)
+
+
+def test_a_page_that_is_not_there_is_told_by_what_that_means() -> None:
+    error = problems.error_of(404, b"404 page not found", reads=True, peer="p", missing="no /v1 is there")
+    assert (type(error), str(error)) == (Unavailable, "p: no /v1 is there (HTTP 404)")
+    body = gojson.encode(problems.problem_json(404, "T", "no such pod", "r", NotFound("no such pod")))
+    known = problems.error_of(404, body, reads=True, peer="p", missing="no /v1 is there")
+    assert (type(known), str(known)) == (NotFound, "no such pod")
 
 
 @pytest.mark.parametrize(
