@@ -37,12 +37,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 # Written against parts that were not to be had in time, and not yet seen to pass: `inv test --untried` runs them.
 # Whoever has seen one pass takes it out of here.
-UNTRIED = (
-    "tests/deploy/test_deploy_images.py",
-    "tests/slurm/test_slurm_edges.py::test_edge[apptainer-process 1 cannot kill itself",
-    "tests/slurm/test_slurm_edges.py::test_edge[apptainer-a child that is killed",
-    "tests/slurm/test_slurm_edges.py::test_edge[process-a child that is killed",
-)
+UNTRIED = ("tests/deploy/test_deploy_images.py",)
 
 
 # The broad and quick ones first: the sooner a mistake is seen, and the less is left out when time is short.

@@ -14,7 +14,7 @@ from tests.lab.hosts import TEST_IMAGE
 from tests.lab.sshd import PLAIN_USER
 
 NAME = "slurm-apptainer"
-MARKS = (pytest.mark.lab, pytest.mark.untried)  # until each of its tests was seen to pass
+MARKS = (pytest.mark.lab,)
 FEATURES = slurm.FEATURES | {"images", "mounts"}
 
 
