@@ -41,7 +41,7 @@ def compile_pod(request: PodRequest, site: Site | None = None) -> tuple[Entry, .
     pod = request.pod
     return (
         File("plan", plan(pod, site).encode()),
-        File("facts", facts(pod)),
+        File("facts", facts(pod, site.runtime)),
         *(File(name, source(name)) for name in (*SCRIPTS, *runtimes.runtime(site).scripts)),
         *_containers(request, site),
         Directory("volumes", 0o700),
@@ -73,7 +73,7 @@ def plan(pod: Pod, site: Site | None = None) -> str:
     return "".join(f"{name}={word(text(str(value)))}\n" for name, value in values.items())
 
 
-def facts(pod: Pod) -> bytes:
+def facts(pod: Pod, runtime: str) -> bytes:
     """Return what a listing needs beside the supervisor's own record, as one line."""
     known = {
         "uid": pod.uid,
@@ -81,6 +81,7 @@ def facts(pod: Pod) -> bytes:
         "name": pod.name,
         "policy": pod.restart_policy,
         "grace": pod.grace,
+        "runtime": runtime,
         "containers": [{"name": c.name, "kind": c.kind.value, "image": c.image} for c in pod.containers],
     }
     return json.dumps(known, separators=(",", ":")).encode() + b"\n"

@@ -89,7 +89,7 @@ class SlurmDriver:
         word, _, rest = answer.partition(" ")
         match word:
             case "new" | "existing":
-                self._memory.add(json.loads(job.facts(pod)), rest)
+                self._memory.add(json.loads(job.facts(pod, self._runtime.runtime)), rest)
                 self._poller.stir()
                 self._poller.tell(pod.uid)
                 return Created(pod.uid, rest, word)

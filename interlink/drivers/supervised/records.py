@@ -189,7 +189,8 @@ def _container(record: Record, index: int, raw: Mapping[str, Any]) -> ContainerS
     if words[0] in ("pulling", "unready") and record.lost is None:
         return _unready(idle, words)
     state, attempt, _, started, finished, code, reason, last, message = words
-    identity = f"process://{record.facts['uid']}/{raw['name']}/{attempt}"
+    runtime = record.facts.get("runtime", "process")  # bundles of earlier versions do not say
+    identity = f"{runtime}://{record.facts['uid']}/{raw['name']}/{attempt}"
     latest = Terminated(
         int(code),
         _word(reason),

@@ -36,6 +36,14 @@ def test_a_running_pod() -> None:
     assert reading.time.timestamp() == 1700000100
 
 
+@pytest.mark.parametrize("runtime", ["apptainer", None])
+def test_a_container_is_named_by_what_runs_it(runtime: str | None) -> None:
+    text = (
+        printed(WELL, RUNS).replace('"grace"', f'"runtime": "{runtime}", "grace"') if runtime else printed(WELL, RUNS)
+    )
+    assert records.read(text).pods["u1"].containers[1].container_id == f"{runtime or 'process'}://u1/m/0"
+
+
 def test_a_message_may_hold_tabs() -> None:
     state = records.read(printed(BADLY, NEW, ending="Failed", over="yes")).pods["u1"].containers[0].state
     assert isinstance(state, Terminated)
