@@ -73,9 +73,16 @@ def _packaged(*packages: str) -> Iterator[Path]:
 def _with_libraries(files: Iterable[Path]) -> set[Path]:
     """Add the shared libraries of all programs and modules."""
     found = set(files)
-    compiled = [str(path) for path in found if path.is_file() and path.open("rb").read(4) == b"\x7fELF"]
+    compiled = [str(path) for path in found if _is_compiled(path)]
     said = subprocess.run(["ldd", *compiled], capture_output=True, text=True, check=False).stdout
     return found | {Path(path) for path in re.findall(r"(/\S+) \(0x", said)}
+
+
+def _is_compiled(path: Path) -> bool:
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return file.read(4) == b"\x7fELF"
 
 
 def _entries(files: Iterable[Path]) -> Iterator[Entry]:
