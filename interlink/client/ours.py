@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,10 @@ class Client:
     def close(self) -> None:
         """Close all connections; streams end when they are closed themselves."""
         self._transport.close()
+
+    def is_ours(self) -> bool:
+        """Say whether a server with `/v1` is there; any other interLink answers 404."""
+        return self._transport.send(calls.hosts().request).status != HTTPStatus.NOT_FOUND
 
     def create(self, request: PodRequest) -> Created:
         uid, call = request.pod.uid, calls.create(request)

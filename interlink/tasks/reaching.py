@@ -7,10 +7,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from types import FrameType
 
-from interlink.client import Client
+from interlink.client import Client, ContractClient
 from interlink.config import settings as config
 from interlink.errors import InputError
 from interlink.model.driver import Composition, PodRecord
+from interlink.tasks.running.session import Runner
 
 HELP = {
     "inventory": "inventory file or directory, or host names separated by commas; may be repeated",
@@ -37,6 +38,22 @@ def composition(
     role = compose.Role(compose.RUN.name, scope=compose.RUN.scope, strict=strict)
     with compose.dispatcher(settings, role, limit=limit) as dispatcher:
         yield dispatcher
+
+
+@contextmanager
+def runner(
+    server: str, *, inventory: Sequence[str] = (), limit: str = "", token_file: str = "", strict: bool = False
+) -> Iterator[Runner]:
+    """Open the same for a run, which any server will do for that speaks the contract."""
+    with composition(server, inventory=inventory, limit=limit, token_file=token_file, strict=strict) as driver:
+        if not isinstance(driver, Client) or driver.is_ours():
+            yield driver
+            return
+    from interlink.tasks.running.polled import Polled  # what resolves variables is loaded where there is need
+
+    settings = config.load({"token_file": token_file})
+    with closing(ContractClient(server, token_file=settings.token_file)) as client:
+        yield Polled(client, server)
 
 
 def find(driver: Composition, name: str) -> PodRecord:

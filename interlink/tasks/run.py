@@ -44,9 +44,7 @@ def run(
     requests = manifests.requests(documents.read(manifest), lambda: str(uuid.uuid4()))
     options = Options(detach=detach, keep=keep, wait_start=wait_start)
     with (
-        reaching.composition(
-            server, inventory=inventory or (), limit=limit, token_file=token_file, strict=strict
-        ) as driver,
+        reaching.runner(server, inventory=inventory or (), limit=limit, token_file=token_file, strict=strict) as driver,
         reaching.polite_signals(),
     ):
         code = Session(driver, requests, options, _tell, LineWriter()).run()

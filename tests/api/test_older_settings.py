@@ -14,7 +14,18 @@ from interlink.client import ContractClient
 from interlink.model.driver import LogQuery
 from interlink.model.pod import PodRef
 from tests.api.process import wait
-from tests.api.test_serve_command import inventory, request, served
+from tests.api.test_serve_command import inventory, request, run, served
+
+MANIFEST = """\
+apiVersion: v1
+kind: Pod
+metadata:
+  name: p
+  annotations: {mock.interlink.eu/run: "1", mock.interlink.eu/code: "3", mock.interlink.eu/log.main: "hello\\n"}
+spec:
+  restartPolicy: Never
+  containers: [{name: main, image: i}]
+"""
 
 
 def free_port() -> int:
@@ -45,3 +56,10 @@ def test_server_and_sidecar_find_each_other(tmp_path: Path, monkeypatch: pytest.
         with urllib.request.urlopen(f"{url}/readyz", timeout=20) as answer:
             assert json.load(answer)["ok"] is True
         client.close()
+        manifest = tmp_path / "pod.yaml"
+        manifest.write_text(MANIFEST)
+        ran = run(tmp_path, "run", str(manifest), "--server", url)
+        assert (ran.returncode, ran.stdout) == (3, "main | hello\n"), ran.stderr
+        assert f"placed on {url}" in ran.stderr
+        listed = run(tmp_path, "pods.list", "--server", url)
+        assert (listed.returncode, "passes its pods on to a plugin" in listed.stderr) == (1, True), listed.stderr

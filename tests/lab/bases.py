@@ -37,7 +37,11 @@ def python() -> Image:
     """An image with this Debian's Python, pip for its virtual environments, and interLink's requirements as wheels."""
     name = PYTHON.resolve().name  # such as python3.11
     packages = (f"{name}-minimal", f"lib{name}-minimal", f"lib{name}-stdlib", f"{name}-venv")
-    files = [*_packaged(*SHELL, *packages, "python3-pip-whl", "python3-setuptools-whl", "media-types"), PYTHON]
+    libraries = ("libgcc-s1", "libstdc++6")  # of compiled wheels
+    files = [
+        *_packaged(*SHELL, *packages, *libraries, "python3-pip-whl", "python3-setuptools-whl", "media-types"),
+        PYTHON,
+    ]
     more = [Entry(f"wheels/{path.name}", 0o644, path.read_bytes()) for path in sorted(wheels().glob("*.whl"))]
     return _image(PYTHON_BASE, files, [Entry("wheels"), *more, Entry("etc/pip.conf", 0o644, PIP_CONF)])
 

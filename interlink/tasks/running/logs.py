@@ -5,20 +5,27 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from interlink import errors
-from interlink.model.driver import Driver, LogQuery, LogStream
+from interlink.model.driver import LogQuery, LogStream
 from interlink.model.pod import PodRef
 from interlink.model.status import ContainerStatus, Running, Terminated
 
 Write = Callable[[str, bytes], None]  # (prefix, one whole line)
 
 
+class Logging(Protocol):
+    """Whoever has the logs."""
+
+    def logs(self, query: LogQuery) -> LogStream: ...
+
+
 @dataclass
 class ContainerLog:
     """Follows one container through its attempts, in a thread of its own; nothing is printed twice."""
 
-    driver: Driver
+    driver: Logging
     pod: PodRef
     container: str
     prefix: str

@@ -8,16 +8,34 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from interlink import errors
-from interlink.model.driver import ChangeFeed, Composition, PodEvent, PodRecord
+from interlink.model.driver import ChangeFeed, Created, HostRecord, LogQuery, LogStream, PodEvent, PodRecord
 from interlink.model.pod import PodRef, PodRequest
+from interlink.model.status import PodStatus
 from interlink.tasks.running import outcome
 from interlink.tasks.running.logs import ContainerLog, Write
 
 _SETTLING = 3.0  # seconds: hosts are being contacted, nothing is to be said of that yet
 _LOG_SECONDS = 120.0  # after a pod's end, for the rest of a log
 Tell = Callable[[str], None]
+
+
+class Runner(Protocol):
+    """What a run needs: a part of a Composition."""
+
+    def create(self, request: PodRequest) -> Created: ...
+
+    def delete(self, pod: PodRef, grace: int | None = None) -> PodStatus | None: ...
+
+    def pod(self, uid: str) -> PodRecord: ...
+
+    def hosts(self) -> list[HostRecord]: ...
+
+    def logs(self, query: LogQuery) -> LogStream: ...
+
+    def watch(self, since: int | None = None) -> ChangeFeed: ...
 
 
 @dataclass(frozen=True)
@@ -58,10 +76,10 @@ class Follower:
 
 
 class Session:
-    """Runs pods to their end on any Composition, embedded or behind a server."""
+    """Runs pods to their end, on a dispatcher in this process or on any server."""
 
     def __init__(
-        self, driver: Composition, requests: Sequence[PodRequest], options: Options, tell: Tell, write: Write
+        self, driver: Runner, requests: Sequence[PodRequest], options: Options, tell: Tell, write: Write
     ) -> None:
         self.driver, self.options, self.tell, self._output = driver, options, tell, write
         several = len(requests) > 1
