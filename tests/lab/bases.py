@@ -42,8 +42,8 @@ def python() -> Image:
         *_packaged(*SHELL, *packages, *libraries, "python3-pip-whl", "python3-setuptools-whl", "media-types"),
         PYTHON,
     ]
-    more = [Entry(f"wheels/{path.name}", 0o644, path.read_bytes()) for path in sorted(wheels().glob("*.whl"))]
-    return _image(PYTHON_BASE, files, [Entry("wheels"), *more, Entry("etc/pip.conf", 0o644, PIP_CONF)])
+    found = [Entry(f"wheels/{path.name}", 0o644, path.read_bytes()) for path in sorted(wheels().glob("*.whl"))]
+    return _image(PYTHON_BASE, files, [Entry("wheels"), *found, Entry("etc/pip.conf", 0o644, PIP_CONF)])
 
 
 def host() -> Image:
