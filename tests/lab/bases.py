@@ -26,7 +26,7 @@ PYTHON = Path("/usr/bin/python3")
 PYTHON_BASE, HOST_BASE = "interlink-lab/python:1", "interlink-lab/host:1"
 
 SHELL = ("dash", "coreutils", "tar", "gzip", "mawk", "sed", "grep", "findutils", "libc-bin", "hostname")
-UNWANTED = re.compile(r"usr/share/(doc|man|locale|lintian|bug|info|bash-completion|menu)\b|/(test|idlelib|tkinter)/")
+UNWANTED = re.compile(r"usr/share/(doc|man|locale|lintian|bug|info|bash-completion|menu)\b|/(test|idlelib|tkinter|gconv)/")
 PASSWD = b"root:x:0:0:root:/root:/bin/sh\nsshd:x:100:65534::/run/sshd:/usr/sbin/nologin\n"
 PASSWD += b"nobody:x:65534:65534:nobody:/:/usr/sbin/nologin\n"
 GROUP = b"root:x:0:\nnogroup:x:65534:\nusers:x:100:\n"
@@ -37,7 +37,7 @@ def python() -> Image:
     """An image with this Debian's Python, pip for its virtual environments, and interLink's requirements as wheels."""
     name = PYTHON.resolve().name  # such as python3.11
     packages = (f"{name}-minimal", f"lib{name}-minimal", f"lib{name}-stdlib", f"{name}-venv")
-    libraries = ("libgcc-s1", "libstdc++6")  # of compiled wheels
+    libraries = ("libc6", "libgcc-s1", "libstdc++6")  # of compiled wheels
     files = [
         *_packaged(*SHELL, *packages, *libraries, "python3-pip-whl", "python3-setuptools-whl", "media-types"),
         PYTHON,
