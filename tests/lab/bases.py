@@ -26,7 +26,9 @@ PYTHON = Path("/usr/bin/python3")
 PYTHON_BASE, HOST_BASE = "interlink-lab/python:1", "interlink-lab/host:1"
 
 SHELL = ("dash", "coreutils", "tar", "gzip", "mawk", "sed", "grep", "findutils", "libc-bin", "hostname")
-UNWANTED = re.compile(r"usr/share/(doc|man|locale|lintian|bug|info|bash-completion|menu)\b|/(test|idlelib|tkinter|gconv)/")
+UNWANTED = re.compile(
+    r"usr/share/(doc|man|locale|lintian|bug|info|bash-completion|menu)\b|/(test|idlelib|tkinter|gconv)/"
+)
 PASSWD = b"root:x:0:0:root:/root:/bin/sh\nsshd:x:100:65534::/run/sshd:/usr/sbin/nologin\n"
 PASSWD += b"nobody:x:65534:65534:nobody:/:/usr/sbin/nologin\n"
 GROUP = b"root:x:0:\nnogroup:x:65534:\nusers:x:100:\n"
