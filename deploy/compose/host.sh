@@ -18,5 +18,5 @@ chown -R demo /home/demo/.ssh /tmp/interlink-demo/root
 group=$(stat -c %g /var/run/docker.sock)
 getent group "$group" >/dev/null || groupadd -g "$group" dockerhost
 usermod -aG "$(getent group "$group" | cut -d : -f 1)" demo
-exec "$(command -v sshd)" -D -e -h /keys/host -o UsePAM=no -o PasswordAuthentication=no -o PermitRootLogin=no \
-    -o AllowUsers=demo -o MaxSessions=50
+exec "$(command -v sshd)" -D -e -f /dev/null -h /keys/host -o KbdInteractiveAuthentication=no -o UsePAM=no \
+    -o PasswordAuthentication=no -o PermitRootLogin=no -o AllowUsers=demo -o MaxSessions=50
