@@ -19,7 +19,7 @@ from interlink.bundle import binds, inside, network, process, pulling, resources
 from interlink.bundle.env import EnvVar
 from interlink.bundle.site import Site
 from interlink.bundle.starting import Launch, Runtime, check_arguments, check_env, exports
-from interlink.bundle.tar import Directory, Entry, File
+from interlink.bundle.tar import Entry
 from interlink.bundle.text import Text, line, text, texts, word
 from interlink.errors import Unsupported
 from interlink.model.pod import Container, Pod
@@ -115,14 +115,9 @@ def check_resolver(pod: Pod, site: Site) -> None:
 
 def entries(launch: Launch) -> tuple[Entry, ...]:
     """Return what starts the container: a script for the host, and one for its inside."""
-    name = launch.container.name
     check_arguments(launch)
     check_env(launch, _OWN)
-    return (
-        File(f"start/{name}", _start(launch).encode()),
-        File(f"start/{name}.inside", _inside(launch).encode()),
-        Directory(f"box/{name}", 0o700),
-    )
+    return inside.entries(launch.container.name, _start(launch), _inside(launch))
 
 
 def _start(launch: Launch) -> str:

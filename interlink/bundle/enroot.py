@@ -16,7 +16,7 @@ from interlink.bundle import apptainer, binds, inside, pulling, resources
 from interlink.bundle.env import EnvVar
 from interlink.bundle.mounts import Mount
 from interlink.bundle.starting import Launch, Runtime, check_arguments, check_env, exports
-from interlink.bundle.tar import Directory, Entry, File
+from interlink.bundle.tar import Entry
 from interlink.bundle.text import Text, line, text, texts, word
 from interlink.errors import Unsupported
 from interlink.model.pod import Container
@@ -71,14 +71,9 @@ def entries(launch: Launch) -> tuple[Entry, ...]:
 
     Raises Unsupported for mounts at paths that enroot's fstab cannot hold, and for variables that no shell can set.
     """
-    name = launch.container.name
     check_arguments(launch)
     check_env(launch)
-    return (
-        File(f"start/{name}", _start(launch).encode()),
-        File(f"start/{name}.inside", _inside(launch).encode()),
-        Directory(f"box/{name}", 0o700),
-    )
+    return inside.entries(launch.container.name, _start(launch), _inside(launch))
 
 
 def _start(launch: Launch) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from interlink.bundle.tar import Directory, Entry, File
+
 # `__il_found PROGRAM` succeeds where the container has it; some shells take a directory of that name for it.
 FOUND = """\
 __il_found() {
@@ -15,3 +17,12 @@ __il_found() {
 	return 1
 }
 """
+
+
+def entries(name: str, start: str, script: str) -> tuple[Entry, ...]:
+    """Return a container's files: what starts it on the host, what is read inside, and the box that both see."""
+    return (
+        File(f"start/{name}", start.encode()),
+        File(f"start/{name}.inside", script.encode()),
+        Directory(f"box/{name}", 0o700),
+    )
