@@ -33,6 +33,11 @@ def cache(golden: Golden) -> Path:
     return gomodule.home() / ".cache/interlink/golden" / digest.hexdigest()[:16]
 
 
+def made(golden: Golden) -> bool:
+    """True if the images are there."""
+    return (cache(golden) / "complete").exists()
+
+
 def make(golden: Golden, dockerd: Dockerd, directory: Path) -> None:
     """Build the images with this engine, unless they are there; its registry's files are in `directory`."""
     done = directory / "complete"

@@ -38,7 +38,7 @@ def test_a_part_of_the_golden_pods_is_the_same(
         lab_part(part)
     report = tmp_path / "report.json"
     options = [f"--only={','.join(PART)}", "-j3", "--slow=4", f"--json={report}", "--settle=60"]
-    code = tasks.check(golden, options, logs=tmp_path / "logs")
+    code = tasks.check(golden, "docker", options, logs=tmp_path / "logs")
     found = json.loads(report.read_text())["cases"]
     fine = ("same", "skipped")
     differing = {Path(name).stem: case["line"] for name, case in found.items() if case["result"] not in fine}
