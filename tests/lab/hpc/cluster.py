@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import pwd
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -49,6 +51,7 @@ class HpcCluster(Cluster):
         super()._write()
         if self.overlay.mounted:
             return
+        self._make_fuse()
         self.overlay.mount()
         self.overlay.write("/etc/hosts", (self.directory / "hosts").read_text())
         self.overlay.write("/etc/resolv.conf", f"nameserver {self.front.address}\n")
@@ -62,6 +65,13 @@ class HpcCluster(Cluster):
         self.overlay.write("/etc/shadow", self.overlay.read("/etc/shadow") + shadow, 0o640)
         for name in ("outside", "run/sshd", str(self.directory).lstrip("/")):
             (self.overlay.path / name).mkdir(mode=0o755, parents=True, exist_ok=True)
+
+    def _make_fuse(self) -> None:
+        """A /dev/fuse for everyone, as udev makes it: this machine may have none that a user may open."""
+        device = self.directory / "fuse"
+        if not device.exists():
+            os.mknod(device, stat.S_IFCHR, os.makedev(10, 229))
+            device.chmod(0o666)
 
     @property
     def variables(self) -> dict[str, Any]:

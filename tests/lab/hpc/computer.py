@@ -11,6 +11,7 @@ ENTER = """set -e
 hostname "$1"
 cluster=$2 root=$2/root
 for name in proc sys dev; do mount --rbind /$name "$root/$name"; done
+mount --bind "$cluster/fuse" "$root/dev/fuse"
 mount --bind "$cluster" "$root$cluster"
 mount --bind "$cluster/home" "$root/home"
 shift 2
