@@ -144,9 +144,9 @@ def standing(
     loop = Loop()
     kubelet = Kubelet(loop, str(kubeconfig or cluster.service_account), node, make)
     try:
-        cluster.create("/api/v1/nodes", stub_node(node))
-        kubelet.start()
         with heartbeat(cluster, node):
+            cluster.create("/api/v1/nodes", stub_node(node))
+            kubelet.start()
             yield Stand(cluster, node, namespace, kubelet)
     finally:
         kubelet.stop()
@@ -195,19 +195,21 @@ def v1(url: str) -> Callable[[], Backend]:
 
 @contextlib.contextmanager
 def heartbeat(cluster: Cluster, node: str) -> Iterator[None]:
-    """Keep a node Ready that nobody else keeps."""
+    """Keep a node Ready that nobody else keeps; from before it is registered, as its name may have been used."""
     ended = threading.Event()
+    path = f"/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases/{node}"
+
+    def renewed() -> Json:
+        now = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        return {"spec": {"holderIdentity": node, "leaseDurationSeconds": 40, "renewTime": now}}
 
     def beat() -> None:
-        path = f"/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases/{node}"
-        now = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-        spec = {"holderIdentity": node, "leaseDurationSeconds": 40, "renewTime": now}
-        with contextlib.suppress(ApiFailure):
-            cluster.create(path.rpartition("/")[0], {"metadata": {"name": node}, "spec": spec})
         while not ended.wait(10):
-            spec["renewTime"] = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-            cluster.patch(path, {"spec": spec}, "merge-patch")
+            cluster.patch(path, renewed(), "merge-patch")
 
+    with contextlib.suppress(ApiFailure):
+        cluster.create(path.rpartition("/")[0], {"metadata": {"name": node}, **renewed()})
+    cluster.patch(path, renewed(), "merge-patch")
     thread = threading.Thread(target=beat)
     thread.start()
     try:

@@ -51,7 +51,7 @@ def test_the_service_account_has_the_floor_of_rights_and_no_more(cluster: Cluste
         account = f"--kubeconfig={cluster.service_account}"
         return cluster.run_kubectl(account, "auth", "can-i", verb, resource, *more).stdout.strip()
 
-    assert may("patch", "pods/status", "-n", "default") == "yes"
+    assert may("patch", "pods", "--subresource=status", "-n", "default") == "yes"
     assert may("get", "configmaps/extension-apiserver-authentication", "-n", "kube-system") == "yes"
     assert may("list", "secrets", "-n", "default") == "no"
     assert may("create", "pods", "-n", "default") == "no"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import timezone
+from datetime import timedelta, timezone
 
 from interlink.errors import ConnectionLost, NotFound
 from interlink.model.driver import LogQuery
@@ -16,7 +16,9 @@ def arguments(query: LogQuery, container: str) -> list[str]:
     if query.since_seconds is not None:
         since = str(query.since_seconds)
     elif query.since_time is not None:
-        since = query.since_time.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        # a nanosecond less: to podman, unlike Kubernetes, a line of that very time is too old
+        before = query.since_time.astimezone(timezone.utc) - timedelta(microseconds=1)
+        since = before.strftime("%Y-%m-%dT%H:%M:%S.%f999Z")
     return [
         query.pod.uid,
         container,

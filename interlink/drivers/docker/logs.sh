@@ -28,13 +28,11 @@ il_logs() {
 
 # il_logs_follow UID CONTAINER TAIL SINCE TIMESTAMPS: follow attempt N. Engines (docker before 23) stop following when
 # the container ends, although a slow reader has not had all of it: so it is counted what went out, and the rest is
-# read afterwards. For that the same log must be asked for twice, so a number of last lines becomes a time.
+# read afterwards. For that the same log must be asked for twice, so a number of last lines becomes a time, and a
+# number of lines of that very time to leave out.
 il_logs_follow() {
-    name=il-$1-$2-$N since=$4
-    if [ "$3" = 0 ]; then since=$(date -u +%Y-%m-%dT%H:%M:%S.%NZ); elif [ "$3" != all ]; then
-        since=$("$IL_ENGINE" logs --timestamps --tail "$3" ${4:+--since "$4"} "$name" 2>&1 | sed 's/ .*//;q')
-        since=${since:-$4}
-    fi
+    name=il-$1-$2-$N since=$4 skip=0
+    if [ "$3" = 0 ]; then since=$(date -u +%Y-%m-%dT%H:%M:%S.%NZ); elif [ "$3" != all ]; then il_logs_since "$3"; fi
     stamps=$5
     set -- "$1" "$2-$N" ${since:+--since "$since"} ${stamps:+--timestamps}
     { told=$(il_logs_counted "$@" 2>&1); } 5>&1
@@ -43,10 +41,41 @@ il_logs_follow() {
     return "${code:-1}"
 }
 
+# il_logs_since TAIL: sets `since`, unless there are no lines yet, and `skip`: podman's lines share a time by dozens.
+il_logs_since() {
+    set -- "$1" "$("$IL_ENGINE" logs --timestamps --tail "$1" ${since:+--since "$since"} "$name" 2>&1 |
+        awk 'NR == 1 { t = $1 } $1 == t { n++ } END { print t, n }')"
+    if [ "$2" = " " ]; then return 0; fi
+    since=$(il_logs_before "${2% *}")
+    skip=$("$IL_ENGINE" logs --timestamps --since "$since" "$name" 2>&1 |
+        awk -v t="${2% *}" -v n="${2#* }" '$1 == t { all++; next } { exit } END { print all - n }')
+}
+
+# il_logs_skip LINES: read so many lines of stdin, and not a byte more.
+il_logs_skip() {
+    left=$1
+    while [ "$left" -gt 0 ] && IFS= read -r _; do left=$((left - 1)); done
+}
+
+# il_logs_before TIME: a nanosecond less, as to podman a line of that very time is too old; TIME is the engine's own.
+il_logs_before() {
+    part=${1##*.} second=${1%.*}
+    part=${part%Z}
+    if [ "${#part}" -eq 9 ] && [ "$part" != 000000000 ]; then
+        part=$((1$part - 1))
+        echo "$second.${part#1}Z"
+    else
+        date -u -d "@$(($(date -u -d "$1" +%s) - 1))" +%Y-%m-%dT%H:%M:%S.999999999Z
+    fi
+}
+
 # il_logs_counted UID NAME FLAGS...: follow to fd 5; prints the engine's exit code, then what dd says of the bytes.
 il_logs_counted() {
     shift 2
-    { { "$IL_ENGINE" logs --follow "$@" "$name" 2>&1 3>&-; echo "$?" >&3; } | LC_ALL=C dd bs=65536 >&5; } 3>&1
+    {
+        { "$IL_ENGINE" logs --follow "$@" "$name" 2>&1 3>&-; echo "$?" >&3; } |
+            { il_logs_skip "$skip"; LC_ALL=C exec dd bs=65536 >&5; }
+    } 3>&1
 }
 
 # il_logs_rest FROM SINCE TIMESTAMPS UID NAME FLAGS...: what comes from that byte on, of a log that is written no more.
@@ -57,7 +86,7 @@ il_logs_rest() {
     if [ -f "$kept" ]; then il_logs_kept "$kept" all "$since" "$stamps" | sed 1d
     elif [ "$("$IL_ENGINE" container inspect --format '{{.State.Running}}' "$name" 2> /dev/null)" = false ]; then
         "$IL_ENGINE" logs "$@" "$name" 2>&1
-    fi | tail -c "+$from"
+    fi | { il_logs_skip "$skip"; tail -c "+$from"; }
 }
 
 # il_logs_await UID CONTAINER: follow from its start, if it ever starts.
