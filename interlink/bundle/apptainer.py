@@ -181,9 +181,17 @@ def _inside(launch: Launch) -> str:
     return _INSIDE.format(
         box=_BOX,
         unset=" ".join([*left, *libraries]),
-        exports=exports((*own, *mark, *launch.env)),
+        exports=_with_carriage_returns(exports((*own, *mark, *launch.env))),
         found=inside.FOUND,
     )
+
+
+def _with_carriage_returns(script: str) -> str:
+    """Return shell text, in which they stand in single quotes, so that an interpreter which drops them keeps them."""
+    if "\r" not in script:
+        return script
+    spelt = script.replace("\r", "'\"$IL_CR\"'")
+    return f"IL_CR=$(printf '\\r')\n{spelt}\nunset IL_CR"
 
 
 def _hostname(launch: Launch) -> EnvVar:

@@ -27,7 +27,7 @@ from interlink.bundle.tar import Directory, Entry, File, under
 from interlink.bundle.text import text, word
 from interlink.model.pod import Container, Pod, PodRequest
 
-FIRST = "..1"  # the directory of a volume's first contents; updates bring their own names
+FIRST = "..2000_01_01_00_00_00.0"  # directory of a volume's first contents, as a kubelet names it; updates bring theirs
 SCRIPTS = ("supervisor.sh", "containers.sh", "records.sh")
 
 

@@ -53,7 +53,7 @@ class Limits:
     @property
     def shells(self) -> int:
         """Persistent shells for `run`; one session is the guardian's, the rest is for streams."""
-        return max(1, (self.sessions - 1) // 2)
+        return max(1, (self.sessions - 1) * 2 // 3)
 
     @property
     def streams(self) -> int:

@@ -70,7 +70,7 @@ def rows(size: Size) -> Iterator[Row]:
 
 
 def _rows(stand: Stand, size: Size, *, policy: str, kind: str, threads: int) -> Iterator[Row]:
-    contest = Contest(stand, policy, threads, batch=size.of(max(4, 2 * threads), max(2, threads)))
+    contest = Contest(stand, policy, threads, batch=size.of(4 * threads, max(2, threads)))
     calls = [contest.ours, contest.floor] + ([contest.single] if policy != "Never" else [])
     ours, floor, *single = in_turn(calls, size.rounds(7))
     what = f"create of {kind}, {threads} at once"

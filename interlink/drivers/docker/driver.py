@@ -89,7 +89,7 @@ class DockerDriver:
         scripts.checked(container, "container's name")
         place = self._ready()
         script = place.call("il_logs", uid, *logs.arguments(query, container)[1:], uses=("logs",))
-        return logs.Log(self._connection.stream(script), container, query.limit_bytes).opened(query)
+        return logs.Log(self._connection.stream(script), container, query).opened()
 
     def ping(self) -> Ping:
         """Answer what the host offers; Unavailable if its engine does not work."""

@@ -1,4 +1,6 @@
-# Print one container's log. Needs lib.sh. First line: `ok`, `none` (no such log) or `waits` (not started yet).
+# Print one container's log. Needs lib.sh. First line: `ok`, `none` (no such log), `waits` (not started yet), `later`
+# (another first line comes once it starts), or `monitor SINCE`: what follows is the file of podman's monitor (see
+# monitor.py), of which records before SINCE are not meant.
 
 # il_logs UID CONTAINER BACK TAIL SINCE TIMESTAMPS FOLLOW ATTEMPT: BACK 1 is the previous attempt; TAIL lines or `all`;
 # SINCE is '' or seconds or a time in UTC; TIMESTAMPS and FOLLOW are 1 or ''. ATTEMPT wins over BACK unless it is ''.
@@ -19,6 +21,7 @@ il_logs() {
     if [ "$P" = "kept/$1" ]; then il_logs_kept "$P/log/$2-$N" "$4" "$5" "$6"; return; fi
     "$IL_ENGINE" container inspect --format ' ' "il-$1-$2-$N" > /dev/null 2>&1 || { echo none; return 0; }
     name=il-$1-$2-$N
+    if [ -n "$7" ]; then il_logs_monitored "$4" "$5"; fi
     echo ok
     if [ -n "$7" ]; then il_logs_follow "$1" "$2" "$4" "$5" "$6"; return; fi
     if [ "$4" = all ]; then tail=; else tail=$4; fi
@@ -26,13 +29,30 @@ il_logs() {
     exec "$IL_ENGINE" logs "$@" "$name" 2>&1
 }
 
+# il_logs_monitored TAIL SINCE: follow podman's own file of this log, and exit, if there is one and GNU's tail, which
+# ends with the monitor. `podman logs --follow` leaves lines out at a container's end: its reader, told to stop, lets
+# chance decide about each line that is left (podman 4.3, and nxadm/tail as podman 5 has it).
+il_logs_monitored() {
+    if [ "$IL_ENGINE" != podman ] || ! tail --version > /dev/null 2>&1; then return 0; fi
+    found=$(podman container inspect --format '{{.HostConfig.LogConfig.Type}}|{{.State.ConmonPid}}|{{.HostConfig.LogConfig.Path}}' "$name") || return 0
+    monitor=${found#k8s-file|} file=${found#*|*|}
+    if [ "$monitor" = "$found" ] || [ ! -r "$file" ]; then return 0; fi
+    monitor=${monitor%%|*}
+    echo "monitor $2"
+    if [ "$1" = all ]; then set -- +1; fi
+    if [ "$monitor" -gt 0 ]; then set -- "$1" -f -s 0.3 --pid="$monitor"; fi # else it has ended
+    exec tail -n "$@" -- "$file"
+}
+
 # il_logs_follow UID CONTAINER TAIL SINCE TIMESTAMPS: follow attempt N. Engines (docker before 23) stop following when
 # the container ends, although a slow reader has not had all of it: so it is counted what went out, and the rest is
-# read afterwards. For that the same log must be asked for twice, so a number of last lines becomes a time, and a
-# number of lines of that very time to leave out.
+# read afterwards. For that the same log must be asked for twice, so a number of last lines becomes a time.
 il_logs_follow() {
-    name=il-$1-$2-$N since=$4 skip=0
-    if [ "$3" = 0 ]; then since=$(date -u +%Y-%m-%dT%H:%M:%S.%NZ); elif [ "$3" != all ]; then il_logs_since "$3"; fi
+    since=$4
+    if [ "$3" = 0 ]; then since=$(date -u +%Y-%m-%dT%H:%M:%S.%NZ); elif [ "$3" != all ]; then
+        since=$("$IL_ENGINE" logs --timestamps --tail "$3" ${4:+--since "$4"} "$name" 2>&1 | sed 's/ .*//;q')
+        since=${since:-$4}
+    fi
     stamps=$5
     set -- "$1" "$2-$N" ${since:+--since "$since"} ${stamps:+--timestamps}
     { told=$(il_logs_counted "$@" 2>&1); } 5>&1
@@ -41,41 +61,10 @@ il_logs_follow() {
     return "${code:-1}"
 }
 
-# il_logs_since TAIL: sets `since`, unless there are no lines yet, and `skip`: podman's lines share a time by dozens.
-il_logs_since() {
-    set -- "$1" "$("$IL_ENGINE" logs --timestamps --tail "$1" ${since:+--since "$since"} "$name" 2>&1 |
-        awk 'NR == 1 { t = $1 } $1 == t { n++ } END { print t, n }')"
-    if [ "$2" = " " ]; then return 0; fi
-    since=$(il_logs_before "${2% *}")
-    skip=$("$IL_ENGINE" logs --timestamps --since "$since" "$name" 2>&1 |
-        awk -v t="${2% *}" -v n="${2#* }" '$1 == t { all++; next } { exit } END { print all - n }')
-}
-
-# il_logs_skip LINES: read so many lines of stdin, and not a byte more.
-il_logs_skip() {
-    left=$1
-    while [ "$left" -gt 0 ] && IFS= read -r _; do left=$((left - 1)); done
-}
-
-# il_logs_before TIME: a nanosecond less, as to podman a line of that very time is too old; TIME is the engine's own.
-il_logs_before() {
-    part=${1##*.} second=${1%.*}
-    part=${part%Z}
-    if [ "${#part}" -eq 9 ] && [ "$part" != 000000000 ]; then
-        part=$((1$part - 1))
-        echo "$second.${part#1}Z"
-    else
-        date -u -d "@$(($(date -u -d "$1" +%s) - 1))" +%Y-%m-%dT%H:%M:%S.999999999Z
-    fi
-}
-
 # il_logs_counted UID NAME FLAGS...: follow to fd 5; prints the engine's exit code, then what dd says of the bytes.
 il_logs_counted() {
     shift 2
-    {
-        { "$IL_ENGINE" logs --follow "$@" "$name" 2>&1 3>&-; echo "$?" >&3; } |
-            { il_logs_skip "$skip"; LC_ALL=C exec dd bs=65536 >&5; }
-    } 3>&1
+    { { "$IL_ENGINE" logs --follow "$@" "$name" 2>&1 3>&-; echo "$?" >&3; } | LC_ALL=C dd bs=65536 >&5; } 3>&1
 }
 
 # il_logs_rest FROM SINCE TIMESTAMPS UID NAME FLAGS...: what comes from that byte on, of a log that is written no more.
@@ -86,17 +75,21 @@ il_logs_rest() {
     if [ -f "$kept" ]; then il_logs_kept "$kept" all "$since" "$stamps" | sed 1d
     elif [ "$("$IL_ENGINE" container inspect --format '{{.State.Running}}' "$name" 2> /dev/null)" = false ]; then
         "$IL_ENGINE" logs "$@" "$name" 2>&1
-    fi | { il_logs_skip "$skip"; tail -c "+$from"; }
+    fi | tail -c "+$from"
 }
 
 # il_logs_await UID CONTAINER: follow from its start, if it ever starts.
 il_logs_await() {
-    echo ok
+    echo later
     while [ "$N" -lt 0 ] && il_pod "$1" && il_load_pod && [ -z "$DONE$OVER" ]; do
         sleep 0.3
         il_load "$2"
     done
-    if [ "$N" -ge 0 ] && [ -d "pods/$1" ]; then il_logs_follow "$1" "$2" all "" ""; fi
+    if [ "$N" -lt 0 ] || [ ! -d "pods/$1" ]; then return 0; fi
+    name=il-$1-$2-$N
+    il_logs_monitored all ""
+    echo ok
+    il_logs_follow "$1" "$2" all "" ""
 }
 
 # il_logs_kept FILE TAIL SINCE TIMESTAMPS: lines of a kept log begin with their time.
