@@ -39,7 +39,7 @@ il_logs_monitored() {
     if [ "$monitor" = "$found" ] || [ ! -r "$file" ]; then return 0; fi
     monitor=${monitor%%|*}
     echo "monitor $2"
-    if [ "$1" = all ]; then set -- +1; fi
+    if [ "$1" = all ]; then set -- +1; else set -- "$1"; fi
     if [ "$monitor" -gt 0 ]; then set -- "$1" -f -s 0.3 --pid="$monitor"; fi # else it has ended
     exec tail -n "$@" -- "$file"
 }
