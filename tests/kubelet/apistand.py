@@ -108,7 +108,8 @@ class Follower:
     def __init__(self, cluster: Cluster, *args: str) -> None:
         command = cluster.kubectl_command("logs", "--follow", *args)
         pipe = subprocess.PIPE
-        self.process = subprocess.Popen(command, stdout=pipe, stderr=pipe, env=clean_environment())
+        # unbuffered: communicate() would not see what readline() had taken in advance
+        self.process = subprocess.Popen(command, stdout=pipe, stderr=pipe, env=clean_environment(), bufsize=0)
 
     def line(self) -> bytes:
         assert self.process.stdout is not None

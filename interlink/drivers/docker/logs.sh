@@ -73,9 +73,21 @@ il_logs_rest() {
     shift 5
     if [ -f "$kept.cut" ]; then return 0; fi # only its end was kept: nobody knows which byte is which
     if [ -f "$kept" ]; then il_logs_kept "$kept" all "$since" "$stamps" | sed 1d
-    elif [ "$("$IL_ENGINE" container inspect --format '{{.State.Running}}' "$name" 2> /dev/null)" = false ]; then
-        "$IL_ENGINE" logs "$@" "$name" 2>&1
+    elif il_logs_over; then "$IL_ENGINE" logs "$@" "$name" 2>&1
     fi | tail -c "+$from"
+}
+
+# il_logs_over: the container has ended; the engine may say so a moment after the follower's end.
+il_logs_over() {
+    tries=0
+    while [ "$tries" -lt 20 ]; do
+        case $("$IL_ENGINE" container inspect --format '{{.State.Running}}' "$name" 2> /dev/null) in
+            false) return 0 ;;
+            true) tries=$((tries + 1)); sleep 0.3 ;;
+            *) return 1 ;;
+        esac
+    done
+    return 1
 }
 
 # il_logs_await UID CONTAINER: follow from its start, if it ever starts.

@@ -1,9 +1,9 @@
 # Print what our running containers use, from their cgroups, v1 or v2. Needs lib.sh and remote/usage.sh.
-# Two calls of the engine for all of them, whatever their number. Lines: those of il_usage, then
-# U uid container started-at cpu-file memory-directory, then the files' lines as grep prints them, E the end.
+# Two calls of the engine for all of them, whatever their number. Lines: U uid container started-at cpu-file
+# memory-directory, then the files' lines as grep prints them, then those of il_usage, E the end. The time is the last
+# that is looked at: no container has begun after it.
 
 il_stats() {
-    il_usage
     ids=$("$IL_ENGINE" ps -q --no-trunc --filter "label=interlink.eu/server=$IL_SERVER" --filter status=running) || return 92
     if [ -n "$ids" ]; then
         printf '%s\n' $ids | xargs -n 500 "$IL_ENGINE" container inspect --format "$IL_STATS" 2> /dev/null |
@@ -13,6 +13,7 @@ il_stats() {
             grep -sHE '^([0-9]+|usage_usec [0-9]+|(total_)?inactive_file [0-9]+)$' /dev/null
         rm -f "tmp/stats.$$"
     fi
+    il_usage
     echo E
 }
 

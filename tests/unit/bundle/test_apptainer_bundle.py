@@ -144,3 +144,14 @@ def test_the_images_settings_reach_a_shell(awk: list[str]) -> None:
 
 def test_settings_that_are_no_json_are_an_error() -> None:
     assert subprocess.run(["awk", "-f", str(AWK)], input=b'{"Cmd": [', capture_output=True, check=False).returncode == 1
+
+
+def test_a_carriage_return_is_spelt_for_an_interpreter_that_drops_it() -> None:
+    value = "it's\r\n\ra \"line\"\r"
+    script = files(pod({"env": [{"name": "V", "value": value}]}))["start/main.inside"].data
+    assert b"\r" not in script
+    lines = script[script.index(b"IL_CR=") : script.index(b"__il_found")]
+    shown = subprocess.run(
+        ["sh", "-c", lines.decode() + '\nprintf %s "$V${IL_CR-}"'], capture_output=True, check=True, env={}
+    )
+    assert shown.stdout == value.encode()
