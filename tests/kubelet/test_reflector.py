@@ -113,7 +113,7 @@ def test_an_api_server_that_dies_or_freezes_is_followed_again(
     second_cluster: Callable[..., Cluster], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(reflector, "SILENCE_SECONDS", 1.0)
-    monkeypatch.setattr(reflector, "LONGEST_SECONDS", 2.0)
+    monkeypatch.setattr(reflector, "AWAY_SECONDS", 2.0)
     cluster = second_cluster()
     kind = Kind(cluster, "default")
     kind.make("deleted")

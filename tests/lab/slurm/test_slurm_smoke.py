@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 import pytest
@@ -64,12 +65,21 @@ def test_compute_node_reaches_a_login_node_by_ssh(slurm: Cluster) -> None:
     assert text(slurm, job) == f"{name}\n"
 
 
+def saved(cluster: Cluster, job: int) -> None:
+    """Wait until the controller has saved all jobs: one that is killed sooner forgets the last."""
+    begun = time.time()
+    cluster.scontrol("update", f"jobid={job}", "comment=worth-saving")
+    state = cluster.directory / "state/job_state"
+    process.wait_until(lambda: state.exists() and state.stat().st_mtime > begun, 60, "the jobs to be saved")
+
+
 def test_a_cluster_can_be_hurt(slurm_factory: Callable[..., Cluster]) -> None:
     cluster = slurm_factory(Settings(min_job_age=2, slurmd_timeout=5))
     host = cluster.login("login1")
     running = submit(host, "sleep 1000", "--no-requeue", "-w", cluster.computers["n1"].name)
     low = submit(host, "sleep 1000", "-p", "low", "-w", cluster.computers["n2"].name, "--exclusive")
     process.wait_until(lambda: {job.state for job in cluster.jobs()} == {"RUNNING"}, 60, "both to run")
+    saved(cluster, low)
     cluster.controller.kill()
     assert "Unable to contact slurm controller" in host.run("squeue").stderr
     cluster.controller.start()

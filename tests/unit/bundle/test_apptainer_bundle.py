@@ -147,7 +147,7 @@ def test_settings_that_are_no_json_are_an_error() -> None:
 
 
 def test_a_carriage_return_is_spelt_for_an_interpreter_that_drops_it() -> None:
-    value = "it's\r\n\ra \"line\"\r"
+    value = 'it\'s\r\n\ra "line"\r'
     script = files(pod({"env": [{"name": "V", "value": value}]}))["start/main.inside"].data
     assert b"\r" not in script
     lines = script[script.index(b"IL_CR=") : script.index(b"__il_found")]
