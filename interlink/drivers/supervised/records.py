@@ -190,7 +190,8 @@ def _container(record: Record, index: int, raw: Mapping[str, Any]) -> ContainerS
         return _unready(idle, words)
     state, attempt, _, started, finished, code, reason, last, message = words
     runtime = record.facts.get("runtime", "process")  # bundles of earlier versions do not say
-    identity = f"{runtime}://{record.facts['uid']}/{raw['name']}/{attempt}"
+    made = state != "ended" or started != "-"  # what ends with the pod before it could be made was no container
+    identity = f"{runtime}://{record.facts['uid']}/{raw['name']}/{attempt}" if made else ""
     latest = Terminated(
         int(code),
         _word(reason),

@@ -100,3 +100,11 @@ def test_back_off_shows_the_attempt_before() -> None:
 
 def test_a_lost_line_of_an_unknown_pod_harms_nobody() -> None:
     assert set(records.read(printed(WELL, RUNS, more="lost\tother\t1\nkept\tother\n")).pods) == {"u1"}
+
+
+@pytest.mark.parametrize(("started", "named"), [("-", False), ("1700000001", True)])
+def test_what_was_never_made_has_no_name(started: str, named: bool) -> None:
+    row = f"ended\t0\t-\t{started}\t-\t137\tContainerStatusUnknown\t-\t-"
+    (_, main) = records.read(printed(NEW, row, ending="DeadlineExceeded", over="yes")).pods["u1"].containers
+    assert isinstance(main.state, Terminated)
+    assert bool(main.container_id) is bool(main.state.container_id) is named
