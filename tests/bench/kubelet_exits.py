@@ -92,9 +92,17 @@ def _phases(on: Plane, pods: str) -> Iterator[dict[str, float]]:
     answer = pool.request("GET", path, preload_content=False, timeout=urllib3.Timeout(connect=30, read=PATIENCE))
     leaving = threading.Event()
 
+    def piece() -> bytes:
+        try:
+            return b"" if leaving.is_set() else answer.read1()
+        except urllib3.exceptions.ProtocolError:
+            if not leaving.is_set():
+                raise
+            return b""
+
     def read() -> None:
         rest = b""
-        while not leaving.is_set() and (chunk := answer.read1()):
+        while chunk := piece():
             now = time.time()
             *lines, rest = (rest + chunk).split(b"\n")
             for line in lines:

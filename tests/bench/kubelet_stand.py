@@ -197,15 +197,26 @@ def kwok_node(on: Plane, directory: Path, name: str = "kwok-bench") -> Iterator[
     kubeconfig.write_text(json.dumps(json.loads(on.cluster.kubeconfig.read_text())))
     labels = {"kubernetes.io/hostname": name, "type": "kwok"}
     on.cluster.create("/api/v1/nodes", {"metadata": {"name": name, "labels": labels}})
-    flags = [f"--kubeconfig={kubeconfig}", f"--manage-single-node={name}", "--node-lease-duration-seconds=40"]
-    daemon.start([str(others.kwok()), *flags], env={"HOME": str(directory), "KWOK_WORKDIR": str(directory)})
+    program, stages = others.kwok(), others.kwok_stages()
+    flags = [f"--kubeconfig={kubeconfig}", f"--config={stages}", f"--manage-single-node={name}"]
+    daemon.start(
+        [str(program), *flags, "--node-lease-duration-seconds=40"],
+        env={"HOME": str(directory), "KWOK_WORKDIR": str(directory)},
+    )
     try:
-        wait(lambda: daemon.alive and _is_ready(on, name), "KWOK's node is ready", PATIENCE)
+        wait(lambda: _is_ready(on, name) or _still(daemon), "KWOK's node is ready", PATIENCE)
         yield name
     finally:
         daemon.stop()
         with contextlib.suppress(ApiFailure):
             on.cluster.delete(f"/api/v1/nodes/{name}")
+
+
+def _still(daemon: process.Daemon) -> bool:
+    """Return False; LabError with the end of its log if it has ended."""
+    if not daemon.alive:
+        raise process.LabError(f"{daemon.name} has ended: {daemon.log.read_text()[-1000:]}")
+    return False
 
 
 def _is_ready(on: Plane, name: str) -> bool:

@@ -39,6 +39,13 @@ def version(pin: Path, module: str) -> str:
     return found[1]
 
 
+def source(pin: Path, module: str) -> Path:
+    """Where Go keeps the source of a pinned module that has been built."""
+    command = [go() or "go", "list", "-m", "-f", "{{.Dir}}", module]
+    env = {**os.environ, "HOME": str(home())}
+    return Path(subprocess.run(command, cwd=pin, env=env, check=True, capture_output=True, text=True).stdout.strip())
+
+
 def build(pin: Path, packages: dict[str, str], into: Path, flags: str = "-s -w") -> list[str]:
     """Build what is missing of name -> package; returns the names built. LabError without Go, or if a build fails."""
     program = go()

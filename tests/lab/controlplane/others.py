@@ -14,6 +14,18 @@ def kwok() -> Path:
     return _program("kwok", "sigs.k8s.io/kwok/cmd/kwok")
 
 
+def kwok_stages() -> Path:
+    """What KWOK does with nodes and pods: as fast as it can, the node with a lease. Of its own module's files."""
+    pin = PINS / "kwok"
+    into = gomodule.cache(pin, "kwok") / "stages.yaml"
+    if not into.exists():
+        source = gomodule.source(pin, "sigs.k8s.io/kwok") / "kustomize/stage"
+        named = ("node/fast/node-initialize", "node/heartbeat-with-lease/node-heartbeat-with-lease")
+        named += tuple(f"pod/fast/pod-{what}" for what in ("ready", "complete", "delete"))
+        into.write_text("\n---\n".join((source / f"{name}.yaml").read_text() for name in named))
+    return into
+
+
 def metrics_server() -> Path:
     """What `kubectl top` asks."""
     return _program("metrics-server", "sigs.k8s.io/metrics-server/cmd/metrics-server")
