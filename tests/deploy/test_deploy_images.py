@@ -14,6 +14,7 @@ import pytest
 
 from tests.lab import bases, images, process
 from tests.lab.docker import Dockerd
+from tests.lab.registry import Registry
 
 pytestmark = [pytest.mark.lab, pytest.mark.timeout(1500), pytest.mark.minutes(5)]
 
@@ -68,17 +69,33 @@ def composition(dockerd: Dockerd, tmp_path: Path) -> Iterator[Composition]:
     shutil.rmtree("/tmp/interlink-demo", ignore_errors=True)
 
 
-def test_images_are_small_and_a_pod_runs_through_the_composition(composition: Composition, dockerd: Dockerd) -> None:
-    argv = [str(INTERLINK), "build", "--base", bases.PYTHON_BASE, "--tag", "tried"]
-    built = subprocess.run(
-        argv, capture_output=True, text=True, check=False, timeout=900, cwd=ROOT, env=composition.environ
+def in_checkout(composition: Composition, *arguments: str) -> None:
+    done = subprocess.run(
+        [str(INTERLINK), *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=900,
+        cwd=ROOT,
+        env=composition.environ,
     )
-    assert built.returncode == 0, built.stdout[-3000:] + built.stderr[-3000:]
-    for name in ("interlink-server:tried", "interlink-kubelet:tried"):
-        [image] = json.loads(dockerd.engine.run("image", "inspect", name))
-        assert image["Config"]["User"] == "10001:10001", "not root"
-    said = dockerd.engine.run("run", "--rm", "--network=none", "--read-only", "interlink-kubelet:tried", "--version")
-    assert said.startswith("interlink ")
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+
+
+def test_images_are_published_and_a_pod_runs_through_the_composition(
+    composition: Composition, dockerd: Dockerd, registry: Registry
+) -> None:
+    where = ["--registry", f"{registry.address}/tried", "--tag", str(os.getpid())]
+    in_checkout(composition, "build", "--base", bases.PYTHON_BASE, *where)
+    in_checkout(composition, "push", *where)
+    for image in ("server", "kubelet"):
+        name = f"{registry.address}/tried/interlink-{image}:{os.getpid()}"
+        dockerd.engine.run("image", "rm", name)
+        dockerd.engine.run("pull", "-q", name)
+        [found] = json.loads(dockerd.engine.run("image", "inspect", name))
+        assert found["Config"]["User"] == "10001:10001", "not root"
+        said = dockerd.engine.run("run", "--rm", "--network=none", "--read-only", name, "--version")
+        assert said.startswith("interlink ")
 
     composition("up", "-d", "--build")
     token = composition.directory / "token"
