@@ -47,5 +47,8 @@ def utc(time: str) -> str:
     if found is None:
         return time
     second, fraction, zone = found.groups()
-    there = datetime.fromisoformat(second + ("+00:00" if zone == "Z" else zone)).astimezone(timezone.utc)
+    try:
+        there = datetime.fromisoformat(second + ("+00:00" if zone == "Z" else zone)).astimezone(timezone.utc)
+    except (ValueError, OverflowError):
+        return time
     return f"{there:%Y-%m-%dT%H:%M:%S}.{(fraction or '').ljust(9, '0')}Z"

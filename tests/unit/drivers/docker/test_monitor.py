@@ -45,6 +45,10 @@ def test_after_the_first_record_that_is_meant_all_are() -> None:
     assert read(f"{T2} stdout F a\n{T1} stdout F b\n".encode(), Z2) == b"a\nb\n"
 
 
+def test_a_time_that_there_is_not_stays_as_it_is() -> None:
+    assert read(b"2026-99-22T19:23:23.1+02:00 stdout F a\n", timestamps=True).endswith(b" a\n")
+
+
 def test_what_is_no_record_is_not_lost() -> None:
     assert read(b"conmon: out of luck\n" + FILE) == b"conmon: out of luck\none\ntwo\n\n"
 
