@@ -44,9 +44,9 @@ il_logs_monitored() {
     exec tail -n "$@" -- "$file"
 }
 
-# il_logs_follow UID CONTAINER TAIL SINCE TIMESTAMPS: follow attempt N, whose name is set. Engines (docker before 23) stop following when
-# the container ends, although a slow reader has not had all of it: so it is counted what went out, and the rest is
-# read afterwards. For that the same log must be asked for twice, so a number of last lines becomes a time.
+# il_logs_follow UID CONTAINER TAIL SINCE TIMESTAMPS: follow attempt N, whose name is set. Engines (docker before 23)
+# stop following when the container ends, although a slow reader has not had all of it: so it is counted what went out,
+# and the rest is read afterwards. For that the same log must be asked for twice, so a number of last lines becomes a time.
 il_logs_follow() {
     since=$4
     if [ "$3" = 0 ]; then since=$(date -u +%Y-%m-%dT%H:%M:%S.%NZ); elif [ "$3" != all ]; then
