@@ -204,7 +204,7 @@ def kwok_node(on: Plane, directory: Path, name: str = "kwok-bench") -> Iterator[
         env={"HOME": str(directory), "KWOK_WORKDIR": str(directory)},
     )
     try:
-        wait(lambda: _is_ready(on, name) or _still(daemon), "KWOK's node is ready", PATIENCE)
+        wait(lambda: _is_ready(on, name) or _ended(daemon), "KWOK's node is ready", PATIENCE)
         yield name
     finally:
         daemon.stop()
@@ -212,7 +212,7 @@ def kwok_node(on: Plane, directory: Path, name: str = "kwok-bench") -> Iterator[
             on.cluster.delete(f"/api/v1/nodes/{name}")
 
 
-def _still(daemon: process.Daemon) -> bool:
+def _ended(daemon: process.Daemon) -> bool:
     """Return False; LabError with the end of its log if it has ended."""
     if not daemon.alive:
         raise process.LabError(f"{daemon.name} has ended: {daemon.log.read_text()[-1000:]}")

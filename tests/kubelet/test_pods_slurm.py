@@ -26,7 +26,7 @@ COMPLETIONS, PARALLELISM = 200, 50
 
 @pytest.fixture
 def server(hpc: HpcCluster, tmp_path: Path) -> Iterator[Served]:
-    """A server over one login node, with a directory of its own there; a pod's job outlives its pod's phase."""
+    """A server over one login node, with a directory of its own there."""
     account, name = hpc.login("login1"), f"kubelet-{uuid.uuid4()}"
     own = {"interlink_node": NODE, "interlink_pods": 1000, "interlink_root": f"/home/{PLAIN_USER}/{name}"}
     try:

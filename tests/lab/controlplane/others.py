@@ -22,7 +22,9 @@ def kwok_stages() -> Path:
         source = gomodule.source(pin, "sigs.k8s.io/kwok") / "kustomize/stage"
         named = ("node/fast/node-initialize", "node/heartbeat-with-lease/node-heartbeat-with-lease")
         named += tuple(f"pod/fast/pod-{what}" for what in ("ready", "complete", "delete"))
-        into.write_text("\n---\n".join((source / f"{name}.yaml").read_text() for name in named))
+        made = into.with_suffix(".new")
+        made.write_text("\n---\n".join((source / f"{name}.yaml").read_text() for name in named))
+        made.replace(into)  # whole or not at all
     return into
 
 
