@@ -35,10 +35,6 @@ settings.load_profile("interlink")
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
-# Written against parts that were not to be had in time, and not yet seen to pass: `inv test --untried` runs them.
-# Whoever has seen one pass takes it out of here.
-UNTRIED: tuple[str, ...] = ()
-
 
 # The broad and quick ones first: the sooner a mistake is seen, and the less is left out when time is short.
 FIRST = ("unit", "run", "ssh", "docker", "hosts", "engines", "api", "deploy", "contract", "kubelet")
@@ -60,11 +56,9 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the tests in order; mark what uses the lab, so that `-m "not lab"` can be trusted, and what is untried."""
+    """Put the tests in order; mark what uses the lab, so that `-m "not lab"` can be trusted."""
     items.sort(key=_turn)
     for item in items:
-        if item.nodeid.startswith(UNTRIED):
-            item.add_marker(pytest.mark.untried)
         if isinstance(item, pytest.Function) and "lab_part" in item.fixturenames:
             item.add_marker(pytest.mark.lab)
 

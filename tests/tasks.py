@@ -27,13 +27,12 @@ SOME_FAILED = 1  # pytest's exit code
     help={
         "fast": "only tests/unit: no lab, no servers (under a minute)",
         "long": "also the cases that take minutes",
-        "untried": "also the cases that nobody has yet seen pass (tests/conftest.py lists them)",
         "args": "more arguments for pytest, such as '-k docker'",
     },
 )
-def run_tests(_: Context, fast: bool = False, long: bool = False, untried: bool = False, args: str = "") -> None:
+def run_tests(_: Context, fast: bool = False, long: bool = False, args: str = "") -> None:
     """Run the tests against real parts, which are installed and started as needed."""
-    marks = " and ".join(["not lab"] * fast + ["not long"] * (not long) + ["not untried"] * (not untried))
+    marks = " and ".join(["not lab"] * fast + ["not long"] * (not long))
     where = ["tests/unit"] if fast else []
     chosen = [*where, *(["-m", marks] if marks else []), *shlex.split(args)]
     in_ci = "CI" in os.environ

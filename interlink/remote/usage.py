@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -10,6 +11,7 @@ from importlib import resources
 from interlink.errors import OutcomeUnknown
 from interlink.model.usage import HostUsage
 
+_FINE = re.compile(r"\d+\.\d+")  # of `date +%s.%N`
 _BUSY = (0, 1, 2, 5, 6, 7)  # of /proc/stat's cpu: user, nice, system, irq, softirq, steal; guest is within user
 
 
@@ -35,7 +37,8 @@ def script() -> str:
 def read(lines: Iterable[str]) -> Machine:
     """Read what `il_usage` printed, among other lines; OutcomeUnknown if the machine's clock is missing.
 
-    The time is that of boot plus the uptime: finer than `date`, and in step with the counters.
+    The time is the clock's, as that of the starts of containers; where `date` knows no fractions of a second
+    (busybox) it is boot plus uptime, which is fine enough for rates and less than a second behind.
     """
     words: dict[str, list[str]] = {}
     for line in lines:
@@ -46,10 +49,14 @@ def read(lines: Iterable[str]) -> Machine:
         words.setdefault(key, rest)
     try:
         booted, ticks = float(words["btime"][0]), int(words["H"][0])
-        taken_at = datetime.fromtimestamp(booted + float(words["/proc/uptime"][0]), timezone.utc)
+        up = booted + float(words["/proc/uptime"][0])
+        now = words["N"][0]
     except (KeyError, IndexError, ValueError) as error:
         raise OutcomeUnknown("the host's answer about its use is incomplete") from error
-    return Machine(taken_at, ticks, booted, _cpu(words.get("cpu"), ticks), _memory(words))
+    taken_at = float(now) if _FINE.fullmatch(now) else up
+    return Machine(
+        datetime.fromtimestamp(taken_at, timezone.utc), ticks, booted, _cpu(words.get("cpu"), ticks), _memory(words)
+    )
 
 
 def _cpu(fields: list[str] | None, ticks: int) -> float | None:

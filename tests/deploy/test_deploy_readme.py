@@ -67,7 +67,9 @@ class Shell:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         path = f"{Path(sys.executable).parent}:{programs.directory()}:{os.environ['PATH']}"
-        self.environ = {**os.environ, "HOME": str(directory), "PATH": path, "COLUMNS": "200"}
+        state = str(directory / "state")  # root's own would be the machine's, with the keys of earlier runs
+        home = {"HOME": str(directory), "INTERLINK_STATE": state}
+        self.environ = {**os.environ, **home, "PATH": path, "COLUMNS": "200"}
 
     def __call__(self, command: str) -> tuple[int, str]:
         """Run a command line and return its exit code and what it printed."""

@@ -91,20 +91,24 @@ def test_trust_replaces_only_on_demand(site: Site) -> None:
     assert len(site.own_known_hosts.read_text().splitlines()) == 1
 
 
-def test_users_known_hosts_counts_and_may_be_hashed(site: Site) -> None:
+@pytest.fixture
+def dot_ssh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The ~/.ssh of a home of the test's own."""
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    made = Path.home() / ".ssh"
+    made.mkdir(mode=0o700, parents=True)
+    return made
+
+
+def test_users_known_hosts_counts_and_may_be_hashed(site: Site, dot_ssh: Path) -> None:
     server = site.server()
-    home = Path.home() / ".ssh"
-    home.mkdir(mode=0o700, exist_ok=True)
-    users = home / "known_hosts"
-    try:
-        users.write_text(
-            f"@cert-authority *.example.org {server.known_hosts_line.split(' ', 1)[1]}{server.known_hosts_line}"
-        )
-        subprocess.run(["ssh-keygen", "-q", "-H", "-f", str(users)], check=True, capture_output=True)
-        assert server.address not in users.read_text()
-        assert site.connect(server, interlink_known_hosts=None).run("echo in").stdout == b"in\n"
-    finally:
-        users.unlink()
+    users = dot_ssh / "known_hosts"
+    users.write_text(
+        f"@cert-authority *.example.org {server.known_hosts_line.split(' ', 1)[1]}{server.known_hosts_line}"
+    )
+    subprocess.run(["ssh-keygen", "-q", "-H", "-f", str(users)], check=True, capture_output=True)
+    assert server.address not in users.read_text()
+    assert site.connect(server, interlink_known_hosts=None).run("echo in").stdout == b"in\n"
 
 
 # --- gateways
@@ -185,18 +189,13 @@ def test_proxy_command(site: Site) -> None:
     assert connection.run("echo by command").stdout == b"by command\n"
 
 
-def test_users_ssh_config_is_read(site: Site) -> None:
+def test_users_ssh_config_is_read(site: Site, dot_ssh: Path) -> None:
     server = site.server()
-    config = Path.home() / ".ssh" / "config"
-    config.parent.mkdir(mode=0o700, exist_ok=True)
     lines = [f"HostName {server.address}", f"Port {server.port}", f"User {PLAIN_USER}", f"IdentityFile {server.key}"]
-    try:
-        config.write_text("Host nick\n  " + "\n  ".join([*lines, "IdentityFile ~/.ssh/not-there"]) + "\n")
-        bare = dict.fromkeys(["ansible_host", "ansible_port", "ansible_user", "ansible_ssh_private_key_file"])
-        pool = site.pool()
-        assert pool.connection(site.host(server, "nick", **bare)).run("echo in").stdout == b"in\n"
-    finally:
-        config.unlink()
+    (dot_ssh / "config").write_text("Host nick\n  " + "\n  ".join([*lines, "IdentityFile ~/.ssh/not-there"]) + "\n")
+    bare = dict.fromkeys(["ansible_host", "ansible_port", "ansible_user", "ansible_ssh_private_key_file"])
+    pool = site.pool()
+    assert pool.connection(site.host(server, "nick", **bare)).run("echo in").stdout == b"in\n"
 
 
 # --- keys and certificates

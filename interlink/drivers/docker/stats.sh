@@ -1,7 +1,6 @@
 # Print what our running containers use, from their cgroups, v1 or v2. Needs lib.sh and remote/usage.sh.
 # Two calls of the engine for all of them, whatever their number. Lines: U uid container started-at cpu-file
-# memory-directory, then the files' lines as grep prints them, then those of il_usage, E the end. The time is the last
-# that is looked at: no container has begun after it.
+# memory-directory, then the files' lines as grep prints them, then those of il_usage, E the end.
 
 il_stats() {
     ids=$("$IL_ENGINE" ps -q --no-trunc --filter "label=interlink.eu/server=$IL_SERVER" --filter status=running) || return 92

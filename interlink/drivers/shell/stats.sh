@@ -1,10 +1,10 @@
 # il_stats: print what the processes of pods use, after usage.sh and place.sh. A process is a pod's if it carries
 # IL_CONTAINER=UID/NAME/ATTEMPT in its environment, or is of the session in which a container was started, or descends
 # from one that is: a runtime overwrites its own environment, and inside its container there is the pod's alone.
-# Lines: those of il_usage; "S UID NAME SESSION" of what runs; what grep prints of /proc/PID/environ, stat (of
-# everybody's) and smaps_rollup; E.
+# Lines: "P" and the bytes of a page; "S UID NAME SESSION" of what runs; what grep prints of /proc/PID/environ, stat
+# (of everybody's) and smaps_rollup; those of il_usage; E.
 il_stats() {
-	il_usage
+	printf 'P %s\n' "$(getconf PAGESIZE 2>/dev/null || echo 4096)"
 	il_marks=$(il_sessions; grep -szHoE '^IL_CONTAINER=.*' /proc/[0-9]*/environ 2>/dev/null | tr '\0' '\n')
 	if [ -n "$il_marks" ]; then
 		printf '%s\n' "$il_marks"
@@ -13,6 +13,7 @@ il_stats() {
 			if [ -O "$il_dir" ]; then echo "$il_dir/smaps_rollup"; fi
 		done | xargs -n 1000 grep -sHE '^Pss:' /dev/null
 	fi
+	il_usage
 	echo E
 }
 

@@ -1,7 +1,8 @@
 """What stats.sh printed of the pods' processes, understood; pure.
 
 CPU is that of the living processes and of the children that they have waited for: what an orphan used is lost
-with its end. Memory is the proportional set size, in which shared pages count once.
+with its end. Memory is the proportional set size, in which shared pages count once; of a process that was gone when
+that was read, or that hides it, the resident set.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from interlink.model.usage import ContainerUsage, HostUsage
 from interlink.remote import usage
 
 # Fields of /proc/PID/stat behind the command, from 0 (proc_pid_stat(5)).
-_STATE, _PARENT, _SESSION, _UTIME, _CSTIME, _STARTED = 0, 1, 3, 11, 14, 19
+_STATE, _PARENT, _SESSION, _UTIME, _CSTIME, _STARTED, _PAGES = 0, 1, 3, 11, 14, 19, 21
 _ENDED = "ZX"  # states of a process that has no memory any more
 
 _Container = tuple[str, str]  # the pod's UID, the container's name
@@ -25,7 +26,7 @@ _Container = tuple[str, str]  # the pod's UID, the container's name
 @dataclass
 class _Sum:
     ticks: int = 0
-    bytes: int | None = 0
+    bytes: int = 0
     started: int | None = None  # ticks since boot
 
 
@@ -62,6 +63,7 @@ def _sums(lines: list[str]) -> dict[_Container, _Sum]:
             stats[pid] = text.rpartition(") ")[2].split()
         elif file == "smaps_rollup":
             memory[pid] = int(text.split()[1]) << 10
+    page = next((int(line.split()[1]) for line in lines if line.startswith("P ")), 4096)
     sums: dict[_Container, _Sum] = defaultdict(_Sum)
     for pid, fields in stats.items():
         if fields[_SESSION] in sessions:
@@ -70,7 +72,8 @@ def _sums(lines: list[str]) -> dict[_Container, _Sum]:
     for pid, fields in stats.items():
         mark = _mark(pid, marks, parents)
         if mark is not None:
-            _add(sums[mark], fields, 0 if fields[_STATE] in _ENDED else memory.get(pid))
+            resident = int(fields[_PAGES]) * page
+            _add(sums[mark], fields, 0 if fields[_STATE] in _ENDED else memory.get(pid, resident))
     return sums
 
 
@@ -85,9 +88,9 @@ def _mark(pid: str, marks: Mapping[str, _Container], parents: Mapping[str, str])
     return None
 
 
-def _add(total: _Sum, fields: list[str], memory: int | None) -> None:
+def _add(total: _Sum, fields: list[str], memory: int) -> None:
     total.ticks += sum(int(field) for field in fields[_UTIME : _CSTIME + 1])
-    total.bytes = None if total.bytes is None or memory is None else total.bytes + memory
+    total.bytes += memory
     started = int(fields[_STARTED])
     total.started = started if total.started is None else min(total.started, started)
 

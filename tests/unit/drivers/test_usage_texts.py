@@ -21,6 +21,7 @@ H 100
 /proc/meminfo:MemTotal:       16000000 kB
 /proc/meminfo:MemAvailable:   12000000 kB
 /proc/uptime:5000.25 9000.00
+N 1780005000.750000001
 """
 STARTED = datetime(2026, 6, 1, 10, 0, 0, 123456, tzinfo=timezone.utc)
 V1 = """\
@@ -48,7 +49,7 @@ def test_cgroups_of_both_versions(text: str) -> None:
     assert found.pods == {"u1": (FULL,)}
     assert found.cpu_seconds == 15.5  # idle, iowait and guest do not count
     assert found.memory_bytes == 4_000_000 << 10
-    assert found.taken_at == datetime.fromtimestamp(1780005000.25, timezone.utc)
+    assert found.taken_at == datetime.fromtimestamp(1780005000.75, timezone.utc)
 
 
 @pytest.mark.parametrize(
@@ -70,6 +71,7 @@ def test_idle_pages_beyond_the_usage_are_no_negative_figure() -> None:
 
 
 PROCESSES = """\
+P 4096
 /proc/10/environ:IL_CONTAINER=u1/c/0
 /proc/11/environ:IL_CONTAINER=u1/c/0
 /proc/12/environ:IL_CONTAINER=u1/d/2
@@ -89,9 +91,9 @@ def test_processes_are_summed_by_container() -> None:
     assert found.pods == {
         "u1": (
             ContainerUsage("c", 1.03, 128 << 10, first),
-            ContainerUsage("d", 0.0, None, datetime.fromtimestamp(1780002000, timezone.utc)),
+            ContainerUsage("d", 0.0, 200 * 4096, datetime.fromtimestamp(1780002000, timezone.utc)),
         )
-    }  # u2's process ended before it was measured
+    }  # u2's process ended before it was measured, d's before its memory was
 
 
 INSIDE = """\
@@ -142,6 +144,12 @@ def test_half_an_answer_is_none(parse: object, text: str) -> None:
     assert callable(parse)
     with pytest.raises(OutcomeUnknown):
         parse(text)
+
+
+@pytest.mark.parametrize("said", ["1780005001.%N", "1780005001.", "1780005001", "x"])
+def test_where_the_clock_has_no_fractions_the_time_is_that_of_boot_and_uptime(said: str) -> None:
+    found = usage.read(MACHINE.replace("1780005000.750000001", said).splitlines())
+    assert found.taken_at == datetime.fromtimestamp(1780005000.25, timezone.utc)
 
 
 def test_a_machine_without_a_figure_has_none() -> None:
