@@ -106,7 +106,10 @@ def test_a_lost_session_is_noticed_and_another_takes_over(postgres_url: str) -> 
             assert first.acquire("h1")
             with ledger.engine.begin() as connection:
                 connection.execute(
-                    sa.text("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND granted")
+                    sa.text(
+                        "SELECT pg_terminate_backend(l.pid) FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid"
+                        " WHERE l.locktype = 'advisory' AND l.granted AND a.datname = current_database()"
+                    )
                 )
             assert first.held() == frozenset()
             assert second.acquire("h1")
