@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from statistics import median
 
 from interlink.model.pod import PodRef, PodRequest
@@ -15,7 +16,7 @@ from interlink.model.status import Phase, Terminated
 from tests.bench import pods
 from tests.bench.measure import Row, Size, Target, in_turn, median_ratio, quantile, seconds, wait
 from tests.bench.slurm_stand import FLOOR, INTERVAL, Stand, slurm_stand
-from tests.bench.stand import PATIENCE, Served
+from tests.bench.stand import PATIENCE, Served, Watch
 
 PARALLEL = (1, 4, 8)
 CREATE = Target(">=", 0.9)
@@ -121,13 +122,9 @@ def _through(stand: Stand, count: int) -> Row:
         requests = [pods.pod(("true",)) for _ in range(count)]
 
         def run() -> None:
-            stand.served.create_all(requests, 8)
-            wait(
-                lambda: _count(stand.served, requests, Phase.SUCCEEDED) == count,
-                "all succeed",
-                PATIENCE + 4 * count,
-                0.5,
-            )
+            with closing(Watch(stand.served.ours, lambda status: status.phase is Phase.SUCCEEDED)) as succeeded:
+                stand.served.create_all(requests, 8)
+                succeeded.wait(*(request.pod.uid for request in requests), patience=PATIENCE + 4 * count)
 
         taken = seconds(run)
         stand.served.delete_all(requests)

@@ -23,6 +23,7 @@ from interlink.errors import ConnectionLost
 from interlink.model.driver import ChangeFeed, PodRecord
 from interlink.model.host import Host
 from interlink.model.pod import PodRef, PodRequest
+from interlink.model.status import PodStatus
 from tests.bench import usage
 from tests.bench.measure import wait
 from tests.bench.pods import FLOOR
@@ -63,7 +64,7 @@ class Served:
             if self.contract.create(request).jid == request.pod.uid:
                 launches.wait(request.pod.uid)
 
-        with closing(_Launches(self.ours)) as launches:
+        with closing(Watch(self.ours, _is_launched)) as launches:
             in_parallel(create, requests, threads)
 
     def delete_all(self, requests: Sequence[PodRequest]) -> None:
@@ -74,22 +75,25 @@ class Served:
         wait(lambda: not uids & {r.uid for r in self.ours.pods()}, "the pods are gone", PATIENCE, 0.2)
 
 
-class _Launches:
-    """The pods that have been launched, from a watch that begins when somebody asks. Thread-safe."""
+class Watch:
+    """The pods that have come so far, from a watch that begins when somebody asks. Thread-safe."""
 
-    def __init__(self, client: Client) -> None:
-        self._client = client
+    def __init__(self, client: Client, holds: Callable[[PodStatus], bool]) -> None:
+        self._client, self._holds = client, holds
         self._known: set[str] = set()
         self._news = threading.Condition()
         self._feed: ChangeFeed | None = None
 
-    def wait(self, uid: str) -> None:
+    def wait(self, *uids: str, patience: float = PATIENCE) -> None:
+        """Wait until it holds, or has held, of all of them; `patience` in seconds."""
+        wanted = set(uids)
         with self._news:
             if self._feed is None:
                 self._feed = self._client.watch()
                 threading.Thread(target=self._read, args=(self._feed,), daemon=True).start()
-            if not self._news.wait_for(lambda: uid in self._known, PATIENCE):
-                raise TimeoutError(f"pod {uid} was not launched within {PATIENCE:.0f} s")
+            if not self._news.wait_for(lambda: wanted <= self._known, patience):
+                late = len(wanted - self._known)
+                raise TimeoutError(f"{late} of {len(wanted)} pods were not there within {patience:.0f} s")
 
     def close(self) -> None:
         if self._feed is not None:
@@ -98,10 +102,14 @@ class _Launches:
     def _read(self, feed: ChangeFeed) -> None:
         with contextlib.suppress(ConnectionLost):  # it is closed in the end
             for change in feed:
-                if isinstance(change.object, PodRecord) and change.object.status.jid not in ("", change.object.uid):
+                if isinstance(change.object, PodRecord) and self._holds(change.object.status):
                     with self._news:
                         self._known.add(change.object.uid)
                         self._news.notify_all()
+
+
+def _is_launched(status: PodStatus) -> bool:
+    return status.jid not in ("", status.uid)
 
 
 def in_parallel(call: Callable[[Any], object], items: Sequence[Any], threads: int) -> None:
