@@ -105,7 +105,9 @@ class Network:
         hub = self.hub.name
         ip("netns", "add", hub)
         ip("-n", hub, "link", "set", "lo", "up")
-        ip("-n", hub, "link", "add", "br0", "type", "bridge")
+        # Without an address of its own a bridge has the lowest of its members', and another one when that leaves: its
+        # neighbours go on sending to the old one for half a minute.
+        ip("-n", hub, "link", "add", "br0", "address", _hardware(self.hub), "type", "bridge")
         ip("-n", hub, "addr", "add", f"{self.hub.address}/24", "dev", "br0")
         ip("-n", hub, "link", "set", "br0", "up")
         ip("link", "add", self.prefix, "type", "veth", "peer", "name", "machine", "netns", hub)
@@ -133,8 +135,7 @@ class Network:
 
     def _join(self, namespace: Namespace) -> None:
         ip("netns", "add", namespace.name)
-        number = namespace.address.rpartition(".")[2]
-        hardware = f"02:00:00:00:00:{int(number):02x}"  # ever the same: neighbours remember it for an address
+        number, hardware = namespace.address.rpartition(".")[2], _hardware(namespace)
         peer = ("peer", "name", f"host{number}", "netns", self.hub.name)
         ip("link", "add", "eth0", "address", hardware, "netns", namespace.name, "type", "veth", *peer)
         ip("-n", self.hub.name, "link", "set", f"host{number}", "master", "br0", "up")
@@ -149,6 +150,11 @@ class Network:
             ip("netns", "delete", name)
         if Path("/sys/class/net", self.prefix).exists():
             ip("link", "delete", self.prefix)
+
+
+def _hardware(namespace: Namespace) -> str:
+    """Return an address that is ever the same, for neighbours remember it."""
+    return f"02:00:00:00:00:{int(namespace.address.rpartition('.')[2]):02x}"
 
 
 def others() -> bool:
