@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
+from functools import cache
 from importlib import resources as package
 from itertools import chain
 from typing import Any
@@ -49,6 +50,7 @@ def compile_pod(request: PodRequest, site: Site | None = None) -> tuple[Entry, .
     )
 
 
+@cache
 def source(name: str) -> bytes:
     """Return one of the scripts that run a pod; they belong to the package as data."""
     return package.files("interlink.bundle").joinpath(name).read_bytes()

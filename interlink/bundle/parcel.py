@@ -1,13 +1,14 @@
 """A bundle on its way to a host: what a shell can write by itself as its text, the rest as a tar; pure.
 
 A pod's own scripts are plain text, and a shell that is running already writes them faster than base64 and
-tar are started. Everything that needs a mode, an owner, a link or an odd byte travels in the tar.
+tar are started. What is the same for every pod, and lies on the host already, is copied there. Everything that
+needs a mode, an owner, a link or an odd byte travels in the tar.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
@@ -19,6 +20,18 @@ _PLAIN = re.compile(rb"[\t\n\x20-\x7e]*\Z")
 
 
 @dataclass(frozen=True)
+class Shelf:
+    """Files that lie on the host already, mode 0600: their directory there, and what they hold."""
+
+    directory: str = "."
+    files: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+
+    def has(self, entry: tar.Entry) -> bool:
+        """Tell whether a copy of one of them is this entry."""
+        return isinstance(entry, tar.File) and entry.mode == 0o600 and self.files.get(entry.path) == entry.data
+
+
+@dataclass(frozen=True)
 class Parcel:
     """`text` defines `il_fill DIRECTORY`, which makes the directory with all entries; `archive` is its stdin."""
 
@@ -26,9 +39,11 @@ class Parcel:
     archive: bytes = field(repr=False, default=b"")
 
 
-def pack(entries: Iterable[tar.Entry]) -> Parcel:
+def pack(entries: Iterable[tar.Entry], shelf: Shelf | None = None) -> Parcel:
     """Return the entries packed for a shell with umask 077. The parents of what it writes get mode 0700."""
-    whole = tuple(entries)
+    shelf, packed = shelf or Shelf(), tuple(entries)
+    copied = [f"{shelf.directory}/{entry.path}" for entry in packed if shelf.has(entry)]
+    whole = [entry for entry in packed if not shelf.has(entry)]
     open_to_others = {e.path for e in whole if isinstance(e, tar.Directory) and e.mode != 0o700}
     written, rest, size = [], [], 0
     for entry in whole:
@@ -38,7 +53,7 @@ def pack(entries: Iterable[tar.Entry]) -> Parcel:
         else:
             rest.append(entry)
     archive = tar.pack(rest) if rest else b""
-    return Parcel(_function(written, unpacks=bool(rest)), archive)
+    return Parcel(_function(written, copied, unpacks=bool(rest)), archive)
 
 
 def _is_plain(entry: tar.Entry, open_to_others: set[str]) -> bool:
@@ -49,8 +64,10 @@ def _is_plain(entry: tar.Entry, open_to_others: set[str]) -> bool:
     return len(entry.data) <= FILE_BYTES and _PLAIN.match(entry.data) is not None
 
 
-def _function(entries: list[tar.Entry], *, unpacks: bool) -> str:
+def _function(entries: list[tar.Entry], copied: list[str], *, unpacks: bool) -> str:
     commands = [f"mkdir {' '.join(_directories(entries))}"]
+    if copied:
+        commands.append(f'cp {shell.join(copied)} "$1"')
     commands += [f"printf %s {_content(e)} > {_place(e.path)}" for e in entries if isinstance(e, tar.File)]
     if unpacks:
         commands.append('tar -xpf - -C "$1"')

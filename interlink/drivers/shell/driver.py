@@ -35,7 +35,9 @@ class ShellDriver:
 
     def __init__(self, host: Host, connection: Connection, server_id: str) -> None:
         self._host, self._connection = host, connection
-        self._bundles = Bundles(host, connection, server_id, functions=scripts.source(__package__, "host.sh"))
+        own = {name: scripts.source(__package__, name) for name in ("host.sh", "stats.sh")}
+        place = scripts.Place(host.root, server_id, {**own, "usage.sh": usage.script()})
+        self._bundles = Bundles(host, connection, place)
         self._site = Site.of(host)
         self._events = Events()
 
@@ -51,7 +53,7 @@ class ShellDriver:
 
     def create(self, request: PodRequest) -> Created:
         """Launch the pod, or find it launched already."""
-        packed = parcel.pack(job.compile_pod(request, self._site))
+        packed = parcel.pack(job.compile_pod(request, self._site), self._bundles.place.shelf)
         uid = request.pod.uid
         answer = self._bundles.call("il_create", uid, before=packed.text, stdin=packed.archive).text.strip()
         word, _, message = answer.partition(" ")
@@ -129,11 +131,7 @@ class ShellDriver:
 
     def stats(self) -> HostUsage:
         """Read what the host and the processes of pods have used, whatever server's they are."""
-        self._bundles.ready()
-        place = replace(self._bundles.place, functions=usage.script() + scripts.source(__package__, "stats.sh"))
-        result = self._connection.run(place.call("il_stats"))
-        self._bundles.judge(result)
-        return used.parse(result.text)
+        return used.parse(self._bundles.call("il_stats", uses=("usage.sh", "stats.sh")).text)
 
     def _readings(self, uids: list[str]) -> list[records.Reading]:
         return [records.read(self._bundles.call("il_list", *batch).text) for batch in batches(uids)]

@@ -29,7 +29,6 @@ from interlink.model.status import PodStatus
 from interlink.model.usage import HostUsage
 from interlink.remote import facts
 from interlink.remote.connection import Connection
-from interlink.remote.shell import assignments
 
 _PATIENCE = 2.0  # seconds that a delete waits on the host before it says "still stopping"
 _POLL = 0.05  # seconds between its looks there
@@ -47,7 +46,7 @@ class SlurmDriver:
             self._site, self._runtime = SlurmSite.of(host), Site.of(host)
         except ValueError as error:
             raise errors.ConfigError(f"host {host.name}: {error}") from error
-        self._bundles = Bundles(host, connection, f"{server_id}-slurm", functions=_functions(self._site))
+        self._bundles = Bundles(host, connection, _place(host, f"{server_id}-slurm", self._site))
         self._events = Events()
         self._memory = Memory(timedelta(seconds=float(host.get("interlink_lost_seconds"))))
         self._poller = Poller(
@@ -78,7 +77,7 @@ class SlurmDriver:
             f"--comment=interlink:{self._server_id}",
             *slurmflags.arguments(options),
         ]
-        packed = parcel.pack(entries)
+        packed = parcel.pack(entries, self._bundles.place.shelf)
         answer = self._bundles.call(
             "il_create",
             *(pod.uid, expires, *words),
@@ -174,11 +173,11 @@ class SlurmDriver:
 
     def stats(self) -> HostUsage:
         """Read what running jobs have used, where the cluster gathers that; a login node sees no other machine."""
-        pods, before = used.running(self._memory.live().values()), scripts.source(__package__, "stats.sh")
+        pods = used.running(self._memory.live().values())
         found: dict[str, used.Step] = {}
         for batch in batches(pods):
             words = (used.FORMAT, ",".join(batch))
-            found |= used.steps(self._bundles.call("il_stats", *words, before=before).text)
+            found |= used.steps(self._bundles.call("il_stats", *words, uses=("stats.sh",)).text)
         return HostUsage(datetime.now(timezone.utc), pods=used.of_pods(found, pods))
 
     def _compile(self, request: PodRequest) -> tuple[tuple[tar.Entry, ...], slurmflags.Options]:
@@ -188,11 +187,12 @@ class SlurmDriver:
         return (*bundle, *batch.files), batch.options
 
 
-def _functions(site: SlurmSite) -> str:
-    """Return our functions for a login node, with the names of Slurm's programs before them."""
+def _place(host: Host, server_id: str, site: SlurmSite) -> scripts.Place:
+    """Return our place on a login node, with the names of Slurm's programs."""
     settings = {
         **{f"il_{name}": getattr(site.programs, name) for name in site.programs.__dataclass_fields__},
         "il_unsent": "\n".join(rejections.UNSENT),
         "il_unclear": "\n".join(rejections.UNCLEAR),
     }
-    return assignments(settings) + scripts.source(__package__, "host.sh")
+    own = {name: scripts.source(__package__, name) for name in ("host.sh", "stats.sh")}
+    return scripts.Place(host.root, server_id, own, settings)

@@ -24,15 +24,19 @@ _DISK_FULL = ("No space left on device", "quota exceeded", "Wrote only")
 class Bundles:
     """What every driver of supervised pods does on its host in the same way. Thread-safe."""
 
-    def __init__(self, host: Host, connection: Connection, server_id: str, *, functions: str) -> None:
-        self.host, self.connection = host, connection
-        self.place = scripts.Place(host.root, server_id, functions)
+    def __init__(self, host: Host, connection: Connection, place: scripts.Place) -> None:
+        self.host, self.connection, self.place = host, connection, place
         self._prepared = False
         self._lock = Lock()
 
     def prepare(self) -> None:
-        """Make the directory; cheap if it is there."""
-        self.judge(self.connection.run(self.place.call("il_prepare")))
+        """Make the directory with our scripts; cheap if it is there."""
+        script = self.place.call("il_prepare")
+        result = self.connection.run(script)
+        if result.code == scripts.UNPREPARED:
+            self.judge(self.connection.run(self.place.install(), stdin=self.place.archive))
+            result = self.connection.run(script)
+        self.judge(result)
         self._prepared = True
 
     def ready(self) -> None:
@@ -41,9 +45,17 @@ class Bundles:
             if not self._prepared:
                 self.prepare()
 
-    def call(self, verb: str, *words: str, before: str = "", stdin: bytes = b"", timeout: float = 60.0) -> Result:
+    def call(
+        self,
+        verb: str,
+        *words: str,
+        uses: tuple[str, ...] = (),
+        before: str = "",
+        stdin: bytes = b"",
+        timeout: float = 60.0,
+    ) -> Result:
         """Run one of our functions; make its directory first if the host has not got it."""
-        script = self.place.call(verb, *words, before=before)
+        script = self.place.call(verb, *words, uses=uses, before=before)
         result = self.connection.run(script, stdin=stdin, timeout=timeout)
         if result.code == scripts.UNPREPARED:
             self.prepare()
@@ -76,7 +88,7 @@ class Bundles:
         """Open a container's log, live or kept."""
         scripts.checked(query.pod.uid, "pod's uid")
         self.ready()
-        script = self.place.call("il_log", *arguments(query), logs=True)
+        script = self.place.call("il_log", *arguments(query), uses=("logs.sh",))
         return SupervisedLog(self.connection.stream(script), query)
 
     def update(self, pod: PodRef, volumes: Volumes) -> None:

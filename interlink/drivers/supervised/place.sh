@@ -1,28 +1,16 @@
-# What all drivers of supervised pods do on a host. Every script is this file, the driver's own, `il_at ROOT SERVER`, and one verb.
-# In ROOT/SERVER: pods/UID (bundles), gone/UID (tombstones), kept/UID (records of deleted pods), feed
-# (a line with the UID for every change of a pod). POSIX sh with coreutils; dash, bash, busybox.
+# What all drivers of supervised pods do on a host. Every call goes to il_root, reads this file and the driver's own
+# host.sh, and is one verb. In il_root: bin/VERSION (our scripts), pods/UID (bundles), gone/UID (tombstones), kept/UID
+# (records of deleted pods), feed (a line with the UID for every change of a pod). POSIX sh with coreutils; dash, bash,
+# busybox.
 set -u
 umask 077
 il_tab='	'
 
-# il_at ROOT SERVER: set the directory of this server id.
-il_at() {
-	case $1 in
-	'~') il_root=$HOME ;;
-	'~/'*) il_root=$HOME/${1#'~/'} ;;
-	*) il_root=$1 ;;
-	esac
-	il_root=$il_root/$2
-}
-
 # il_node: set it to the name of this computer.
 il_node() { read -r il_node </proc/sys/kernel/hostname; }
 
-# il_enter: go there; it is not there before `il_prepare`.
-il_enter() { cd "$il_root" || exit 69; }
-
 il_prepare() {
-	mkdir -p "$il_root/pods" "$il_root/gone" "$il_root/kept" && cd "$il_root" && [ -w . ] || exit 69
+	mkdir -p pods gone kept && [ -w . ] || exit 69
 	[ ! -e feed ] || [ "$(wc -c <feed)" -lt 1048576 ] || { mv feed feed.old && : >>feed; }
 	find pods -mindepth 1 -maxdepth 1 -name '.*' -mmin +60 -exec rm -rf {} +
 }

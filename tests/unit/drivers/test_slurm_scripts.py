@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import subprocess
 import time
 from collections.abc import Sequence
@@ -14,7 +16,8 @@ import pytest
 from interlink.bundle import parcel, tar
 from interlink.bundle.slurmsite import Programs, SlurmSite
 from interlink.drivers.slurm import driver
-from interlink.drivers.supervised.scripts import Place
+from interlink.drivers.supervised.scripts import UNPREPARED, Place
+from interlink.model.host import Host
 
 SHELLS = {"dash": ["dash"], "bash": ["bash", "--posix"], "busybox": ["busybox", "sh"]}
 BUNDLE = (tar.File("plan", b"grace=1\n"), tar.File("facts", b"{}\n"), tar.Directory("volumes", 0o700))
@@ -41,17 +44,21 @@ class Login:
     def pod(self) -> Path:
         return self.base / "root" / "server" / "pods" / UID
 
-    def call(self, verb: str, *words: str) -> str:
+    @property
+    def place(self) -> Place:
         site = SlurmSite(programs=Programs(sbatch=str(self.base / "sbatch"), squeue=str(self.base / "squeue")))
-        packed = parcel.pack(BUNDLE)
-        place = Place(str(self.base / "root"), "server", driver._functions(site))
-        done = subprocess.run(
-            [*self.shell, "-c", place.call(verb, *words, before=packed.text)],
-            input=packed.archive,
-            capture_output=True,
-            check=False,
-            timeout=240,
-        )
+        return driver._place(Host("login", vars={"interlink_root": str(self.base / "root")}), "server", site)
+
+    def call(self, verb: str, *words: str) -> str:
+        place = self.place
+        if verb == "il_prepare":
+            self.run(place.install(), place.archive)
+        packed = parcel.pack(BUNDLE, place.shelf)
+        return self.run(place.call(verb, *words, before=packed.text), packed.archive)
+
+    def run(self, script: str, stdin: bytes) -> str:
+        argv = [*self.shell, "-c", script]
+        done = subprocess.run(argv, input=stdin, capture_output=True, check=False, timeout=240)
         assert done.returncode == 0, done.stderr
         return done.stdout.decode().strip()
 
@@ -129,3 +136,29 @@ def test_a_bundle_that_cannot_be_written_is_told(login: Login) -> None:
     login.pod.parent.write_text("in the way")
     assert login.create().startswith("failed ")
     assert login.told("sbatch") == []
+
+
+def test_scripts_are_sent_once_and_a_call_is_a_few_lines(login: Login) -> None:
+    [version] = (login.pod.parents[1] / "bin").iterdir()
+    assert {path.stat().st_mode & 0o777 for path in version.iterdir()} == {0o600}
+    before = {path: path.stat().st_mtime_ns for path in version.iterdir()}
+    assert len(login.place.call("il_tick", "3")) < 1500
+    login.call("il_prepare")
+    assert {path: path.stat().st_mtime_ns for path in version.iterdir()} == before
+
+
+def test_scripts_of_other_versions_go_after_a_day(login: Login) -> None:
+    there = login.pod.parents[1] / "bin"
+    for name, age in (("recent", 3600), ("old", 90000)):
+        (there / name).mkdir()
+        os.utime(there / name, (time.time() - age,) * 2)
+    [version] = set(there.iterdir()) - {there / "recent", there / "old"}
+    os.utime(version, (time.time() - 90000,) * 2)
+    login.call("il_prepare")
+    assert set(there.iterdir()) == {version, there / "recent"}
+
+
+def test_without_its_scripts_a_host_asks_for_them(login: Login) -> None:
+    shutil.rmtree(login.pod.parents[1] / "bin")
+    done = subprocess.run([*login.shell, "-c", login.place.call("il_tick", "3")], check=False, capture_output=True)
+    assert done.returncode == UNPREPARED
