@@ -202,8 +202,14 @@ class Sshd:
         process.send(self._listener(), signal.SIGSTOP)
 
     def pause_connections(self) -> None:
-        """Freeze the present connections; new ones are served."""
-        process.send(self.connections(), signal.SIGSTOP)
+        """Freeze the present connections; new ones are served.
+
+        A process that is not frozen yet may fork another one: they are listed until there is none to freeze.
+        """
+        frozen: set[int] = set()
+        while moving := [stat for stat in self.connections() if stat.pid not in frozen]:
+            process.send(moving, signal.SIGSTOP)
+            frozen |= {stat.pid for stat in moving}
 
     def pause(self) -> None:
         """Freeze all of it, as a host that hangs."""
@@ -216,10 +222,12 @@ class Sshd:
 
     def kill_connections(self) -> None:
         """End the present connections with SIGKILL: clients see the connection closed; commands may live on."""
+        self.pause_connections()
         process.end(self.connections(), "the connections of sshd")
 
     def kill_listener(self) -> None:
         """End what accepts with SIGKILL; present connections go on."""
+        self.pause_listener()
         listener = self._listener()
         self._orphans = [stat for stat in self._below() if stat not in listener]
         process.end(listener, "sshd")
@@ -227,6 +235,7 @@ class Sshd:
 
     def kill(self) -> None:
         """End all of it with SIGKILL, as when the host's network service dies; commands may live on."""
+        self.pause()
         self.kill_listener()
         self.kill_connections()
 
