@@ -13,9 +13,9 @@ from threading import Lock
 
 from interlink import errors
 from interlink.bundle import parcel, tar
+from interlink.drivers.compiled import Compiled
 from interlink.drivers.docker import feed, inspect, layout, logs, scripts
 from interlink.drivers.docker import usage as used
-from interlink.drivers.docker.compiled import Compiled
 from interlink.drivers.docker.status import pod_status
 from interlink.model.driver import Created, HostFacts, Listing, LogQuery, LogStream, Ping, Volumes
 from interlink.model.host import Host

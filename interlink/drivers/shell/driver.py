@@ -12,8 +12,9 @@ from contextlib import closing, contextmanager
 from dataclasses import replace
 
 from interlink import errors
-from interlink.bundle import job, parcel
+from interlink.bundle import job, parcel, tar
 from interlink.bundle.site import Site
+from interlink.drivers.compiled import Compiled
 from interlink.drivers.shell import usage as used
 from interlink.drivers.supervised import records, scripts
 from interlink.drivers.supervised.bundles import Bundles, batches
@@ -39,6 +40,7 @@ class ShellDriver:
         place = scripts.Place(host.root, server_id, {**own, "usage.sh": usage.script()})
         self._bundles = Bundles(host, connection, place)
         self._site = Site.of(host)
+        self._compiled: Compiled[tuple[tar.Entry, ...]] = Compiled()
         self._events = Events()
 
     @property
@@ -49,11 +51,12 @@ class ShellDriver:
 
     def check(self, request: PodRequest) -> None:
         """Refuse what the host's runtime cannot honour; no I/O."""
-        job.compile_pod(request, self._site)
+        self._compiled.put(request, job.compile_pod(request, self._site))
 
     def create(self, request: PodRequest) -> Created:
         """Launch the pod, or find it launched already."""
-        packed = parcel.pack(job.compile_pod(request, self._site), self._bundles.place.shelf)
+        bundle = self._compiled.take(request) or job.compile_pod(request, self._site)
+        packed = parcel.pack(bundle, self._bundles.place.shelf)
         uid = request.pod.uid
         answer = self._bundles.call("il_create", uid, before=packed.text, stdin=packed.archive).text.strip()
         word, _, message = answer.partition(" ")

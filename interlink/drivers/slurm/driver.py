@@ -15,6 +15,7 @@ from interlink import errors
 from interlink.bundle import job, parcel, slurmflags, slurmimages, slurmjob, tar
 from interlink.bundle.site import Site
 from interlink.bundle.slurmsite import SlurmSite
+from interlink.drivers.compiled import Compiled
 from interlink.drivers.slurm import capacity, rejections
 from interlink.drivers.slurm import usage as used
 from interlink.drivers.slurm.memory import Memory
@@ -47,6 +48,7 @@ class SlurmDriver:
         except ValueError as error:
             raise errors.ConfigError(f"host {host.name}: {error}") from error
         self._bundles = Bundles(host, connection, _place(host, f"{server_id}-slurm", self._site))
+        self._compiled: Compiled[tuple[tuple[tar.Entry, ...], slurmflags.Options]] = Compiled()
         self._events = Events()
         self._memory = Memory(timedelta(seconds=float(host.get("interlink_lost_seconds"))))
         self._poller = Poller(
@@ -62,11 +64,11 @@ class SlurmDriver:
 
     def check(self, request: PodRequest) -> None:
         """Refuse what a job cannot honour; no I/O."""
-        self._compile(request)
+        self._compiled.put(request, self._compile(request))
 
     def create(self, request: PodRequest) -> Created:
         """Submit the pod, or find it submitted already."""
-        entries, options = self._compile(request)
+        entries, options = self._compiled.take(request) or self._compile(request)
         pod = request.pod
         expires = "-" if pod.deadline is None else str(pod.deadline)
         words = [

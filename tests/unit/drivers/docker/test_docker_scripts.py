@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from interlink.bundle import tar
+from interlink.drivers.compiled import Compiled
 from interlink.drivers.docker import layout, scripts
-from interlink.drivers.docker.compiled import Compiled
 from interlink.drivers.docker.driver import DockerDriver
 from interlink.drivers.docker.feed import following
 from interlink.errors import EngineUnavailable, InterlinkError
