@@ -298,8 +298,7 @@ ask_to_stop() {
 }
 
 send_stop() {
-	# podman that still makes the container would end without it
-	if [ -e "image/$name.id" ] && [ ! -e "box/$name/stands" ]; then
+	if is_being_made; then
 		later 1 "resend $i"
 		return
 	fi
@@ -307,6 +306,15 @@ send_stop() {
 	[ -n "$stop" ] || [ ! -e "image/$name.oci" ] || stop=$(oci_stop= && . "./image/$name.oci" && echo "${oci_stop#SIG}")
 	[ -n "$stop" ] || [ ! -e "image/$name.stop" ] || { read -r stop <"image/$name.stop" && stop=${stop#SIG}; }
 	if [ "$term" = group ]; then signal "${stop:-TERM}"; else kill "-${stop:-TERM}" "$pid" 2>/dev/null; fi
+}
+
+# podman that still makes the container would end without it, and with 0. Its process is the runtime's own until the
+# program takes its place.
+is_being_made() {
+	[ -e "image/$name.id" ] || return 1
+	read -r line 2>/dev/null <"box/$name/stands" || return 0
+	read -r line 2>/dev/null <"/proc/$line/comm" || return 1
+	case $line in crun | runc:*) ;; *) return 1 ;; esac
 }
 
 on_resend() {
