@@ -1,6 +1,7 @@
 # Put our scripts where calls find them; a tar of them is on standard input. Runs before place.sh is there.
 
-# il_install DIRECTORY: make it in il_root, with all of them or not at all; what nobody has used for a day goes.
+# il_install DIRECTORY: make it in il_root, with all of them or not at all. Other versions go when they are a day old;
+# a server that still runs with one brings it back.
 il_install() {
 	umask 077
 	mkdir -p "$il_root/bin" && cd "$il_root" && [ -w . ] || exit 69
