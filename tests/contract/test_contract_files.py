@@ -120,7 +120,8 @@ def test_one_volume_in_two_containers(rig: Rig) -> None:
 
 def test_update_reaches_a_live_pod(rig: Rig) -> None:
     path = rig.path("cm")
-    script = f"cat {path}/k; until [ -e {path}/new ]; do sleep 0.1; done; cat {path}/k {path}/new; ls {path}"
+    swapped = f"[ -e {path}/new ] && [ ! -L {path}/old ]"  # names come, and then go, after the swap
+    script = f"cat {path}/k; until {swapped}; do sleep 0.1; done; cat {path}/k {path}/new; ls {path}"
     volumes = [{"name": "cm", "configMap": {"name": "cm"}}]
     with rig.run(
         Box(script, volumes=["cm"]), volumes=volumes, configmaps=[configmap("cm", {"k": "1\n", "old": ""})]
