@@ -312,7 +312,9 @@ send_stop() {
 # program takes its place.
 is_being_made() {
 	[ -e "image/$name.id" ] || return 1
-	read -r line 2>/dev/null <"box/$name/stands" || return 0
+	line=
+	read -r line 2>/dev/null <"box/$name/stands" # fails without a newline, but has read
+	[ -n "$line" ] || return 0
 	read -r line 2>/dev/null <"/proc/$line/comm" || return 1
 	case $line in crun | runc:*) ;; *) return 1 ;; esac
 }

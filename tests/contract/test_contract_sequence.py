@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import Any
 
 import pytest
 
@@ -10,6 +11,7 @@ from interlink.model.status import Phase, Terminated, Waiting
 from tests.contract.support import FOREVER, Box, Rig, container, ended, runs
 
 SIDECAR = {"restartPolicy": "Always"}
+UP = [{"name": "up", "emptyDir": {}}]
 
 
 def test_inits_run_in_order(rig: Rig) -> None:
@@ -72,12 +74,22 @@ def test_a_sidecar_starts_first_does_not_block_and_stops_last(rig: Rig) -> None:
             assert run.log("side") == b"up\nstopped\n"
 
 
+def ready_to_stop(rig: Rig, trap: str, name: str, **more: Any) -> Box:
+    """Return a sidecar that says in a volume that it has its handler: a signal before that would be lost."""
+    script = f"trap '{trap}' TERM; : > {rig.path('up')}/{name}; while :; do sleep 0.1; done 2>/dev/null"
+    return Box(script, name=name, volumes=["up"], more=SIDECAR, **more, **FOREVER)
+
+
+def ends_after(rig: Rig, *sides: Box) -> Box:
+    """Return a main container that ends once these sidecars have their handlers."""
+    script = "".join(f"until [ -e {rig.path('up')}/{side.name} ]; do sleep 0.1; done; " for side in sides)
+    return Box(script, volumes=["up"], run=0.3)
+
+
 @pytest.mark.needs("restarts")
 def test_a_sidecars_code_does_not_fail_the_pod(rig: Rig) -> None:
-    side = Box(
-        "trap 'exit 9' TERM; while :; do sleep 0.1; done 2>/dev/null", name="side", stop_code=9, more=SIDECAR, **FOREVER
-    )
-    with rig.run(Box("sleep 1", run=0.3), inits=[side]) as run:
+    side = ready_to_stop(rig, "exit 9", "side", stop_code=9)
+    with rig.run(ends_after(rig, side), inits=[side], volumes=UP) as run:
         status = run.ended()
         assert status.phase is Phase.SUCCEEDED
         assert ended(status, "side").exit_code == 9
@@ -94,9 +106,8 @@ def test_a_sidecar_restarts_under_never(rig: Rig) -> None:
 
 @pytest.mark.needs("restarts")
 def test_sidecars_stop_in_reverse(rig: Rig) -> None:
-    script = "trap 'sleep 1; exit 0' TERM; while :; do sleep 0.1; done 2>/dev/null"
-    sides = [Box(script, name=f"s{n}", stop=0.3, stop_code=0, more=SIDECAR, **FOREVER) for n in range(2)]
-    with rig.run(Box("sleep 1", run=0.3), inits=sides) as run:
+    sides = [ready_to_stop(rig, "sleep 1; exit 0", f"s{n}", stop=0.3, stop_code=0) for n in range(2)]
+    with rig.run(ends_after(rig, *sides), inits=sides, volumes=UP) as run:
         status = run.ended()
         first, last = ended(status, "s1").finished_at, ended(status, "s0").finished_at
         assert first is not None
