@@ -163,8 +163,11 @@ on_ended() { # INDEX CODE
 	load "$1"
 	scour "$uid/$name/$attempt"
 	put code "$2"
-	# podman that is told to stop while it makes the container ends well: nothing of the container has run
-	if [ "$2" = 0 ] && [ -d "box/$name" ] && [ ! -e "box/$name/stands" ]; then put code 137; fi
+	# told to stop while it makes the container, a runtime ends as it likes, podman well: nothing of the container has run
+	if [ -d "box/$name" ] && [ ! -e "box/$name/stands" ] && { [ "$2" = 0 ] || [ -n "$ending" ]; }; then
+		put code 137
+		: >"logs/$name.$attempt"
+	fi
 	put pid ""
 	if [ -z "$ending" ] && remedy; then
 		launch
