@@ -76,7 +76,13 @@ OPERATIONS: dict[str, dict[str, dict[str, Any]]] = {
     },
     "/v1/pods/{uid}": {
         "get": _operation("Read one pod", "PodRecord"),
-        "put": _operation("Create a pod", "PodRecord", body="PodCreateRequests", codes=(200, 201)),
+        "put": _operation(
+            "Create a pod",
+            "PodRecord",
+            body="PodCreateRequests",
+            codes=(200, 201),
+            query={"waitSeconds": {"type": "integer", "minimum": 0}},
+        ),
         "delete": _operation(
             "Delete a pod", "Deletion", query={"gracePeriodSeconds": {"type": "integer", "minimum": 0}}
         ),

@@ -16,6 +16,7 @@ from interlink.model.pod import PodRef
 from interlink.model.wire import contract, gojson, identity, usage, v1
 from interlink.model.wire.problems import AlreadyDeleted
 
+MAX_WAIT_SECONDS = 30  # of a create for its launch; each holds a thread
 NDJSON = "application/x-ndjson"
 
 
@@ -81,11 +82,15 @@ class Pod:
         _json(resp, v1.pod_json(self._composition.pod(_uid(uid))))
 
     def on_put(self, req: falcon.Request, resp: falcon.Response, uid: str) -> None:
-        """Create: 201 for a new pod, 200 for one that is there already, 409 for a deleted one."""
+        """Create: 201 for a new pod, 200 for one that is there already, 409 for a deleted one.
+
+        Answers once it is recorded; with `waitSeconds` once it is launched, if that happens in time.
+        """
+        wait = _number(req, "waitSeconds", least=0) or 0
         request = contract.create_request(self._bodies.json(req))
         if request.pod.uid != uid:
             raise InvalidPod("differs from the UID in the path", field="metadata.uid")
-        created = self._composition.create(request)
+        created = self._composition.accept(request, min(wait, MAX_WAIT_SECONDS))
         if created.outcome == "deleted":
             raise AlreadyDeleted(f"pod {uid} was deleted already; nothing is launched")
         record = v1.pod_json(self._composition.pod(uid))

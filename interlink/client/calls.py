@@ -48,9 +48,9 @@ class Confirmation(Call[None]):
 # /v1
 
 
-def create(request: PodRequest) -> Call[PodRecord]:
-    """Create a pod on our server; AlreadyDeleted if its UID was deleted there."""
-    sent = json_request("PUT", path("v1", "pods", request.pod.uid), session("CreatePod"), v1.create_json(request))
+def create(request: PodRequest, *, wait: int = 0) -> Call[PodRecord]:
+    """Create a pod on our server, waiting up to `wait` seconds for its launch; AlreadyDeleted if it was deleted there."""
+    sent = json_request("PUT", path("v1", "pods", request.pod.uid, waitSeconds=wait or None), session("CreatePod"), v1.create_json(request))
     return Call(sent, v1.pod, success=(200, 201))
 
 

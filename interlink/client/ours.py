@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterator, Mapping
 from http import HTTPStatus
 from pathlib import Path
@@ -28,6 +29,7 @@ from interlink.model.usage import NodeUsage
 from interlink.model.wire import v1
 from interlink.model.wire.problems import AlreadyDeleted
 
+LAUNCH_SECONDS = 2.0  # how long a create waits for the launch, as on /create (decisions.md 5)
 WATCH_SILENCE_SECONDS = 40.0  # a bookmark comes every ten
 _NAMED = 100  # pods to ask for by UID; of more, all are asked for
 
@@ -50,7 +52,10 @@ class Client:
         return self._transport.send(calls.hosts().request).status != HTTPStatus.NOT_FOUND
 
     def create(self, request: PodRequest) -> Created:
-        uid, call = request.pod.uid, calls.create(request)
+        return self.accept(request, LAUNCH_SECONDS)
+
+    def accept(self, request: PodRequest, wait: float = 0.0) -> Created:
+        uid, call = request.pod.uid, calls.create(request, wait=math.ceil(wait))
         reply = self._transport.send(call.request)
         try:
             record = call.answer(reply, self._transport.peer)

@@ -120,6 +120,9 @@ class Dispatcher:
 
     def create(self, request: PodRequest) -> Created:
         """Accept the pod durably, and wait a moment for its launch (decisions.md 5)."""
+        return self.accept(request, self._settings.launch_wait)
+
+    def accept(self, request: PodRequest, wait: float = 0.0) -> Created:
         _check_identity(request)
         uid = request.pod.uid
         with self._accepting.of(uid):
@@ -128,7 +131,7 @@ class Dispatcher:
                 known = self._accept(request)
         if known == "deleted":
             return Created(uid, uid, "deleted")
-        row = self._waiters.wait(uid, self._settled, self._settings.launch_wait)
+        row = self._waiters.wait(uid, self._settled, wait)
         jid = row.jid if row is not None and row.jid else uid
         return Created(uid, jid, "existing" if known == "existing" else "new")
 

@@ -296,6 +296,13 @@ class ChangeFeed(Protocol):
 class Composition(Driver, Protocol):
     """A driver made of drivers: the dispatcher, or a client of its `/v1` endpoints."""
 
+    def accept(self, request: PodRequest, wait: float = 0.0) -> Created:
+        """Create, and answer once the pod is recorded durably and launched, or `wait` seconds later without that.
+
+        What becomes of it is in `watch`. Raises what `create` raises.
+        """
+        ...
+
     def pods(self, node: str | None = None) -> list[PodRecord]:
         """Return all pods, or those of one node, without those that are gone."""
         ...

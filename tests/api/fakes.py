@@ -40,6 +40,7 @@ class Composition:
         self.requests: dict[str, PodRequest] = {}
         self.targets: dict[str, str] = {}
         self.feeds: list[Feed] = []
+        self.waits: list[float] = []
 
     def create(self, request: PodRequest) -> Created:
         uid = request.pod.uid
@@ -48,6 +49,10 @@ class Composition:
             self.requests[uid] = request
             self.targets[uid] = "run"
         return created
+
+    def accept(self, request: PodRequest, wait: float = 0.0) -> Created:
+        self.waits.append(wait)
+        return self.create(request)
 
     def delete(self, pod: PodRef, grace: int | None = None) -> PodStatus | None:
         self.targets[pod.uid] = "deleted"

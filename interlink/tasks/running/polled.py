@@ -33,7 +33,7 @@ class Polled:
         self._jids: dict[str, str] = {}
         self._deleted: set[str] = set()
 
-    def create(self, request: PodRequest) -> Created:
+    def accept(self, request: PodRequest) -> Created:
         sent = resolved(request)
         with self._lock:
             self._requests[request.pod.uid] = sent

@@ -25,7 +25,7 @@ Tell = Callable[[str], None]
 class Runner(Protocol):
     """What a run needs: a part of a Composition."""
 
-    def create(self, request: PodRequest) -> Created: ...
+    def accept(self, request: PodRequest) -> Created: ...
 
     def delete(self, pod: PodRef, grace: int | None = None) -> PodStatus | None: ...
 
@@ -127,7 +127,7 @@ class Session:
         pod.waiting_since = time.monotonic()
         pod.asked = True
         try:
-            self.driver.create(pod.request)
+            self.driver.accept(pod.request)
         except errors.OutcomeUnknown:
             raise
         except errors.InterlinkError:

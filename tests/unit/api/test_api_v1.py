@@ -38,6 +38,22 @@ def test_the_life_of_a_pod(server: testing.TestClient) -> None:
 
 
 @pytest.mark.parametrize(
+    ("query", "seconds"), [("", 0), ("?waitSeconds=0", 0), ("?waitSeconds=2", 2), ("?waitSeconds=86400", 30)]
+)
+def test_a_create_waits_for_the_launch_as_long_as_it_is_told_to(
+    server: testing.TestClient, composition: Composition, query: str, seconds: int
+) -> None:
+    assert send(server, "PUT", f"/v1/pods/{UID}{query}", {"pod": pod()}).status_code == 201
+    assert composition.waits == [seconds]
+
+
+def test_a_wait_that_is_no_number_creates_nothing(server: testing.TestClient) -> None:
+    refused = send(server, "PUT", f"/v1/pods/{UID}?waitSeconds=soon", {"pod": pod()})
+    assert (refused.status_code, refused.json["field"]) == (400, "waitSeconds")
+    assert server.simulate_get(f"/v1/pods/{UID}").status_code == 404
+
+
+@pytest.mark.parametrize(
     ("method", "path", "body", "resolved"),
     [
         ("PUT", f"/v1/pods/{UID}", {"pod": pod()}, False),

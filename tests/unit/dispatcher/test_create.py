@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
@@ -39,6 +40,20 @@ def test_the_request_is_kept_until_the_launch_and_not_longer(w: World) -> None:
         driver.faults.clear()
     w.until(request.pod.uid, lambda r: r.status.phase is Phase.RUNNING, "it runs")
     wait(lambda: not list((w.state / "payload").iterdir()), "the request is dropped")
+
+
+def test_a_pod_can_be_accepted_without_a_word_about_its_launch(w: World) -> None:
+    for driver in w.drivers.values():
+        driver.faults.inject(Fault.LOST_BEFORE, times=1000)
+    request = request_for()
+    uid = request.pod.uid
+    began = time.monotonic()
+    accepted = w.dispatcher.accept(request)
+    assert (accepted.jid, accepted.outcome, w.dispatcher.accept(request).outcome) == (uid, "new", "existing")
+    assert time.monotonic() - began < w.dispatcher._settings.launch_wait / 2
+    for driver in w.drivers.values():
+        driver.faults.clear()
+    assert w.dispatcher.accept(request, 60).jid == f"mock-{uid}"
 
 
 def test_a_repeated_create_is_the_same_pod(w: World) -> None:

@@ -71,7 +71,7 @@ def test_the_runs_own_pods_are_told_as_they_change(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(polled, "POLL_SECONDS", 0.01)
     server = Server()
     run = Polled(server, "http://there")  # type: ignore[arg-type]
-    run.create(request())
+    run.accept(request())
     feed = run.watch()
     changes = iter(feed)
     first = next(changes).object
@@ -85,7 +85,7 @@ def test_the_runs_own_pods_are_told_as_they_change(monkeypatch: pytest.MonkeyPat
 def test_an_accepted_delete_is_the_end() -> None:
     server = Server()
     run = Polled(server, "http://there")  # type: ignore[arg-type]
-    run.create(request())
+    run.accept(request())
     run.delete(PodRef.of(request().pod))
     assert server.deleted == ["u"]
     assert run.pod("u").gone, "its old status may be repeated for ever"

@@ -42,7 +42,7 @@ class Place:
     pods: set[str] = field(default_factory=set)
     deletes: list[str] = field(default_factory=list)
 
-    def create(self, request: PodRequest) -> Created:
+    def accept(self, request: PodRequest) -> Created:
         if self.takes:
             self.pods.add(request.pod.uid)
         if self.at_create:
