@@ -23,7 +23,7 @@ settings() {
 		while read -r id; do
 			"$program" sif dump "$id" "$1" 2>/dev/null >"image/$name.json" || continue
 			! head -c 8 "image/$name.json" | grep -q '"data"' || continue
-			LC_ALL=C awk -f ./oci.awk <"image/$name.json" && break
+			LC_ALL=C awk -f "$lib/oci.awk" <"image/$name.json" && break
 		done
 	}
 	rm -f "image/$name.json"

@@ -31,7 +31,7 @@ begin() { # an attempt: its image first
 	put reason ContainerCreating
 	(
 		trap - TERM
-		setsid sh "image/$name" >"image/$name.err" 2>&1 </dev/null 3>&- &
+		setsid sh "image/$name" "$lib" >"image/$name.err" 2>&1 </dev/null 3>&- &
 		echo "pull $i $!" >&3
 		wait $!
 		echo "pulled $i $?" >&3

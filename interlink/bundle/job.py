@@ -4,7 +4,7 @@
 
     plan              for the supervisor: uid, policy, grace, deadline, kind and name of the containers, ...
     facts             for whoever lists the host: one line of JSON without secrets
-    *.sh, oci.awk     the supervisor itself
+    *.sh, oci.awk     the supervisor itself; or `lib`, the directory where a host has it for all pods (bundle/parcel.py)
     start/NAME        what starts a container (bundle/runtimes.py)
     image/NAME        what has its image ready, if the runtime runs images; pull/NAME/N, credentials for that
     volumes/NAME/     configMap, secret, projected, downwardAPI and emptyDir volumes

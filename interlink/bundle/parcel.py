@@ -1,8 +1,8 @@
 """A bundle on its way to a host: what a shell can write by itself as its text, the rest as a tar; pure.
 
 A pod's own scripts are plain text, and a shell that is running already writes them faster than base64 and
-tar are started. What is the same for every pod, and lies on the host already, is copied there. Everything that
-needs a mode, an owner, a link or an odd byte travels in the tar.
+tar are started. Everything that needs a mode, an owner, a link or an odd byte travels in the tar. What is the
+same for every pod, and lies on the host already, does not travel at all: the bundle names its directory.
 """
 
 from __future__ import annotations
@@ -15,20 +15,24 @@ from pathlib import PurePosixPath
 from interlink.bundle import tar
 from interlink.remote import shell
 
+LIB = "lib"  # the file of a bundle that says where its scripts are
 FILE_BYTES, TEXT_BYTES = 16 << 10, 64 << 10  # of one file, and of all: quoting makes them longer
 _PLAIN = re.compile(rb"[\t\n\x20-\x7e]*\Z")
 
 
 @dataclass(frozen=True)
 class Shelf:
-    """Files that lie on the host already, mode 0600: their directory there, and what they hold."""
+    """Files that lie on the host already, where bundles do not change them: their directory, and what they hold."""
 
-    directory: str = "."
-    files: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    directory: str
+    files: Mapping[str, bytes] = field(repr=False)
 
-    def has(self, entry: tar.Entry) -> bool:
-        """Tell whether a copy of one of them is this entry."""
-        return isinstance(entry, tar.File) and entry.mode == 0o600 and self.files.get(entry.path) == entry.data
+    def spare(self, entries: Iterable[tar.Entry]) -> Iterator[tar.Entry]:
+        """Yield what a bundle still needs of the entries, and `lib`, which tells that it uses the shelf."""
+        yield tar.File(LIB, f"{self.directory}\n".encode())
+        for entry in entries:
+            if not isinstance(entry, tar.File) or self.files.get(entry.path) != entry.data:
+                yield entry
 
 
 @dataclass(frozen=True)
@@ -39,11 +43,9 @@ class Parcel:
     archive: bytes = field(repr=False, default=b"")
 
 
-def pack(entries: Iterable[tar.Entry], shelf: Shelf | None = None) -> Parcel:
+def pack(entries: Iterable[tar.Entry]) -> Parcel:
     """Return the entries packed for a shell with umask 077. The parents of what it writes get mode 0700."""
-    shelf, packed = shelf or Shelf(), tuple(entries)
-    copied = [f"{shelf.directory}/{entry.path}" for entry in packed if shelf.has(entry)]
-    whole = [entry for entry in packed if not shelf.has(entry)]
+    whole = tuple(entries)
     open_to_others = {e.path for e in whole if isinstance(e, tar.Directory) and e.mode != 0o700}
     written, rest, size = [], [], 0
     for entry in whole:
@@ -53,7 +55,7 @@ def pack(entries: Iterable[tar.Entry], shelf: Shelf | None = None) -> Parcel:
         else:
             rest.append(entry)
     archive = tar.pack(rest) if rest else b""
-    return Parcel(_function(written, copied, unpacks=bool(rest)), archive)
+    return Parcel(_function(written, unpacks=bool(rest)), archive)
 
 
 def _is_plain(entry: tar.Entry, open_to_others: set[str]) -> bool:
@@ -64,10 +66,8 @@ def _is_plain(entry: tar.Entry, open_to_others: set[str]) -> bool:
     return len(entry.data) <= FILE_BYTES and _PLAIN.match(entry.data) is not None
 
 
-def _function(entries: list[tar.Entry], copied: list[str], *, unpacks: bool) -> str:
+def _function(entries: list[tar.Entry], *, unpacks: bool) -> str:
     commands = [f"mkdir {' '.join(_directories(entries))}"]
-    if copied:
-        commands.append(f'cp {shell.join(copied)} "$1"')
     commands += [f"printf %s {_content(e)} > {_place(e.path)}" for e in entries if isinstance(e, tar.File)]
     if unpacks:
         commands.append('tar -xpf - -C "$1"')

@@ -78,7 +78,7 @@ def podman(request: PodRequest, container: Container, site: Site) -> Iterator[En
     more = {"user": "" if user is None else str(user), "image": wanted.removeprefix(_DOCKER)}
     if wanted.startswith("/"):
         more |= {"image": f"docker-archive:{wanted}", "policy": "Always"}
-    yield _script(request, container, site, more, '. "./podman.sh"\n')
+    yield _script(request, container, site, more, '. "$lib/podman.sh"\n')
     for number, config in enumerate(_configs(request, wanted)):
         yield File(f"pull/{container.name}/{number}", config)
 
@@ -97,7 +97,7 @@ def _script(request: PodRequest, container: Container, site: Site, more: Mapping
         "program": site.program or site.runtime,
         **more,
     }
-    return File(f"image/{container.name}", f'{shell.assignments(values)}. "./pulling.sh"\n{then}'.encode())
+    return File(f"image/{container.name}", f'{shell.assignments(values)}lib=$1\n. "$lib/pulling.sh"\n{then}'.encode())
 
 
 def _configs(request: PodRequest, wanted: str) -> tuple[bytes, ...]:
@@ -105,7 +105,7 @@ def _configs(request: PodRequest, wanted: str) -> tuple[bytes, ...]:
 
 
 def _cached(runtime: str, site: Site) -> str:
-    return f'cache={_cache(site.image_cache)}\n. "./{runtime}.sh"\n. "./cache.sh"\n'
+    return f'cache={_cache(site.image_cache)}\n. "$lib/{runtime}.sh"\n. "$lib/cache.sh"\n'
 
 
 def _cache(directory: str) -> str:

@@ -1,8 +1,9 @@
-# What all runtimes do to have an image ready; sourced by image/NAME, which sets before:
+# What all runtimes do to have an image ready; sourced by image/NAME LIB, which sets before:
 #
 #   name image shown      the container, the image as the runtime takes it, and as the manifest names it
 #   policy valid          Always, IfNotPresent or Never; empty if this can be no image's name
 #   bare nonroot          set where neither command nor args are given; where root is not wanted
+#   lib                   the directory of our scripts, LIB
 #   runtime program       what fetches and runs it
 #
 # and sources the runtime's own script after. Exit 0: the container can be launched. In any case image/NAME.result holds

@@ -34,12 +34,15 @@ class Job:
     files: tuple[Entry, ...]
 
 
-def compile_job(request: PodRequest, site: SlurmSite) -> Job:
-    """Return the job of a pod; InvalidPod or Unsupported names the annotation that is wrong."""
+def compile_job(request: PodRequest, site: SlurmSite, lib: str = ".") -> Job:
+    """Return the job of a pod; InvalidPod or Unsupported names the annotation that is wrong.
+
+    `lib` is where the bundle finds the supervisor: in itself, or by a path from there.
+    """
     pod = request.pod
     _refuse_annotations(pod)
     options = submission(pod, site)
-    files: list[Entry] = [File("job.sh", script(pod, site, options).encode())]
+    files: list[Entry] = [File("job.sh", script(pod, site, options, lib).encode())]
     if site.command_prefix:
         files.append(File("prefix.sh", _lines(site.command_prefix)))
     if trusted := _pre_exec(pod, site):
@@ -102,7 +105,7 @@ def minutes(limit: str) -> int | None:
     return int(days or 0) * 1440 + hours * 60 + mins + (seconds > 0)
 
 
-def script(pod: Pod, site: SlurmSite, options: Options) -> str:
+def script(pod: Pod, site: SlurmSite, options: Options, lib: str = ".") -> str:
     """Return the batch script: a header, what runs before the containers, a section for each of them."""
     parts = [
         f"#!{site.shell}",
@@ -121,7 +124,8 @@ def script(pod: Pod, site: SlurmSite, options: Options) -> str:
         library, login = quote(site.tsocks.library), quote(site.tsocks.login)
         parts.append(_TSOCKS.format(preload=preload, library=library, login=login))
     parts += [_section(container) for container in pod.containers]
-    parts.append(_END if site.tsocks is None else _END_WITH_TUNNEL)
+    end = _END if site.tsocks is None else _END_WITH_TUNNEL
+    parts.append(end.format(supervisor=quote(f"{lib}/supervisor.sh")))
     return "\n".join(parts) + "\n"
 
 
@@ -170,11 +174,11 @@ export {preload}={library} IL_TSOCKS="$PWD/tsocks.conf\""""
 
 _END = """
 # --- all of them together: in order, restarted, stopped
-exec sh ./supervisor.sh ."""
+exec sh {supervisor} ."""
 
 _END_WITH_TUNNEL = """
 # --- all of them together: in order, restarted, stopped; then the tunnel, which outlives them otherwise
-sh ./supervisor.sh . &
+sh {supervisor} . &
 il_pid=$!
 trap 'kill -TERM "$il_pid"' TERM
 while :; do

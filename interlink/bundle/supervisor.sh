@@ -1,13 +1,12 @@
 #!/bin/sh
 # Runs one pod to its end, without anybody's help: inits in order, native sidecars, mains, restarts,
-# deadline, stop. Usage: supervisor.sh DIRECTORY, a bundle made by interlink/bundle/job.py:
+# deadline, stop. Usage: .../supervisor.sh DIRECTORY, a bundle made by interlink/bundle/job.py:
 #
 #   plan             sourced: uid policy grace deadline term memory count, and of every container kind_N name_N
 #                    gpus_N stop_N
 #   start/NAME       what starts a container; runs under the environment that `launch` gives it
 #   image/NAME       what has its image ready, where the runtime runs images
 #   volumes/NAME/    files, at $IL_VOLUMES/NAME
-#   records.sh, containers.sh: parts of this script
 #   accepted         "accepted UID TIME EXPIRES", if the pod came before it could start: its deadline counts from then
 #   grace            seconds, left by a delete before it sends TERM; without it, a batch system has sent that
 #
@@ -19,17 +18,19 @@
 #   scratch, shared  links to directories of this node, on its disk and in its memory
 #   logs/NAME.N      output of attempt N; logs/NAME.N.times: lines "TIME SIZE", what was there when
 #
-# One process decides; all others only start, sleep or wait and then write a line into the fifo. So
+# The other scripts lie beside this one, by its path. One process decides; all others only start, sleep or wait and then write a line into the fifo. So
 # nothing is shared, and no signal has to interrupt a `wait`. Runs under dash, bash and busybox sh.
 # Times are seconds since 1970.
 set -u
 umask 077
 (set -o posix) 2>/dev/null && set -o posix # bash: a trapped signal interrupts `read`
+lib=${0%/*}
+case $lib in /*) ;; *) lib=$PWD/$lib ;; esac
 cd "$1" || exit 1
 here=$PWD
 . ./plan
-. ./records.sh
-. ./containers.sh
+. "$lib/records.sh"
+. "$lib/containers.sh"
 
 tab='	'
 seq=0 ending= over= signalled= unsaved= beat=1 ip= told= events=0

@@ -49,8 +49,9 @@ class Confirmation(Call[None]):
 
 
 def create(request: PodRequest, *, wait: int = 0) -> Call[PodRecord]:
-    """Create a pod on our server, waiting up to `wait` seconds for its launch; AlreadyDeleted if it was deleted there."""
-    sent = json_request("PUT", path("v1", "pods", request.pod.uid, waitSeconds=wait or None), session("CreatePod"), v1.create_json(request))
+    """Create a pod on our server; AlreadyDeleted if its UID was deleted there. `wait` in seconds is for its launch."""
+    where = path("v1", "pods", request.pod.uid, waitSeconds=wait or None)
+    sent = json_request("PUT", where, session("CreatePod"), v1.create_json(request))
     return Call(sent, v1.pod, success=(200, 201))
 
 

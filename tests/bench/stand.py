@@ -67,6 +67,12 @@ class Served:
         with closing(Watch(self.ours, _is_launched)) as launches:
             in_parallel(create, requests, threads)
 
+    def submit_all(self, requests: Sequence[PodRequest], threads: int) -> None:
+        """Create by `/v1`, so many at once, each answered when it is recorded; return when all are launched."""
+        with closing(Watch(self.ours, _is_launched)) as launches:
+            in_parallel(self.ours.accept, requests, threads)
+            launches.wait(*(request.pod.uid for request in requests))
+
     def delete_all(self, requests: Sequence[PodRequest]) -> None:
         """Delete pods at once, and wait until the hosts have confirmed it."""
         for request in requests:

@@ -56,7 +56,7 @@ class ShellDriver:
     def create(self, request: PodRequest) -> Created:
         """Launch the pod, or find it launched already."""
         bundle = self._compiled.take(request) or job.compile_pod(request, self._site)
-        packed = parcel.pack(bundle, self._bundles.place.shelf)
+        packed = parcel.pack(self._bundles.place.shelf.spare(bundle))
         uid = request.pod.uid
         answer = self._bundles.call("il_create", uid, before=packed.text, stdin=packed.archive).text.strip()
         word, _, message = answer.partition(" ")

@@ -85,7 +85,8 @@ il_create() {
 		il_settle "$1"
 	fi
 	if [ ! -e "gone/$1" ] && [ ! -L "pods/$1/claim" ]; then
-		setsid sh "pods/$1/supervisor.sh" "pods/$1" </dev/null >>"pods/$1/supervisor.log" 2>&1 &
+		read -r il_lib <"pods/$1/lib"
+		setsid sh "$il_lib/supervisor.sh" "pods/$1" </dev/null >>"pods/$1/supervisor.log" 2>&1 &
 	fi
 	il_await "$1"
 }

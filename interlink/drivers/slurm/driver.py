@@ -1,14 +1,15 @@
 """The Slurm driver: each pod is a job whose batch step is the pod's supervisor.
 
-A create is one remote script with the bundle on its stdin. Statuses come from memory, which one command for all
-pods keeps current. Nothing of a pod needs us once it is submitted.
+A create is one remote script with the bundle, and pods that come at the same time travel together. Statuses come
+from memory, which one command for all pods keeps current. Nothing of a pod needs us once it is submitted.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 
 from interlink import errors
@@ -21,6 +22,7 @@ from interlink.drivers.slurm import usage as used
 from interlink.drivers.slurm.memory import Memory
 from interlink.drivers.slurm.poller import Poller
 from interlink.drivers.supervised import records, scripts
+from interlink.drivers.supervised.batching import Batching
 from interlink.drivers.supervised.bundles import Bundles, batches
 from interlink.drivers.supervised.events import Events
 from interlink.model.driver import Created, HostFacts, Listing, LogQuery, LogStream, Ping, Volumes
@@ -28,7 +30,7 @@ from interlink.model.host import Host
 from interlink.model.pod import PodRef, PodRequest
 from interlink.model.status import PodStatus
 from interlink.model.usage import HostUsage
-from interlink.remote import facts
+from interlink.remote import facts, shell
 from interlink.remote.connection import Connection
 
 _PATIENCE = 2.0  # seconds that a delete waits on the host before it says "still stopping"
@@ -36,6 +38,16 @@ _POLL = 0.05  # seconds between its looks there
 _SUBMIT_TIMEOUT = 150.0  # seconds; sbatch itself gives up a hundred seconds after its start
 # A job's variables come from the login node's session, but for what could be a secret there.
 _EXPORT = "HOME,PATH,USER,LOGNAME,SHELL,LANG"
+
+
+@dataclass(frozen=True)
+class _Submission:
+    """A pod on its way; `expires` in seconds or "-", `words` are sbatch's."""
+
+    uid: str
+    expires: str
+    entries: tuple[tar.Entry, ...] = field(repr=False)
+    words: tuple[str, ...]
 
 
 class SlurmDriver:
@@ -49,6 +61,7 @@ class SlurmDriver:
             raise errors.ConfigError(f"host {host.name}: {error}") from error
         self._bundles = Bundles(host, connection, _place(host, f"{server_id}-slurm", self._site))
         self._compiled: Compiled[tuple[tuple[tar.Entry, ...], slurmflags.Options]] = Compiled()
+        self._submissions = Batching(self._submit)
         self._events = Events()
         self._memory = Memory(timedelta(seconds=float(host.get("interlink_lost_seconds"))))
         self._poller = Poller(
@@ -70,23 +83,17 @@ class SlurmDriver:
         """Submit the pod, or find it submitted already."""
         entries, options = self._compiled.take(request) or self._compile(request)
         pod = request.pod
-        expires = "-" if pod.deadline is None else str(pod.deadline)
-        words = [
+        words = (
             "--parsable",
             "--no-requeue",
             f"--export={_EXPORT}",
             f"--job-name={pod.uid}",
             f"--comment=interlink:{self._server_id}",
             *slurmflags.arguments(options),
-        ]
-        packed = parcel.pack(entries, self._bundles.place.shelf)
-        answer = self._bundles.call(
-            "il_create",
-            *(pod.uid, expires, *words),
-            before=packed.text,
-            stdin=packed.archive,
-            timeout=_SUBMIT_TIMEOUT,
-        ).text.strip()
+        )
+        uid = scripts.checked(pod.uid, "pod's uid")
+        expires = "-" if pod.deadline is None else str(pod.deadline)
+        answer = self._submissions.ask(uid, _Submission(uid, expires, entries, words))
         word, _, rest = answer.partition(" ")
         match word:
             case "new" | "existing":
@@ -101,6 +108,21 @@ class SlurmDriver:
             case "refused" | "later" | "unclear":
                 raise rejections.error_of(word, rest, self._host.name)
         raise errors.OutcomeUnknown(f"{self._host.name}: no clear answer to the create of {pod.uid}: {answer!r}")
+
+    def _submit(self, orders: Sequence[_Submission]) -> list[str]:
+        """Submit pods in one round trip; return what is said of each."""
+        shelf = self._bundles.place.shelf
+        packed = parcel.pack(entry for order in orders for entry in tar.under(order.uid, shelf.spare(order.entries)))
+        staged = shell.join(["il_stage", *(word for order in orders for word in (order.uid, order.expires))])
+        creates = "".join(f"{shell.join(['il_create', order.uid, *order.words])} &\n" for order in orders)
+        said = self._bundles.call(
+            "wait", before=f"{packed.text}{staged}\n{creates}", stdin=packed.archive, timeout=_SUBMIT_TIMEOUT
+        ).text
+        if said.startswith("failed "):  # the disk is full, perhaps, and has room for some of them
+            return [said.strip()] if len(orders) == 1 else [self._submit([order])[0] for order in orders]
+        lines = (line.split(" ", 2) for line in said.splitlines())
+        answers = {line[1]: line[2].strip() for line in lines if line[0] == "pod" and len(line) == 3}
+        return [answers.get(order.uid, "") for order in orders]
 
     def delete(self, pod: PodRef, grace: int | None = None) -> PodStatus | None:
         """Stop and remove the pod; Unavailable while it still stops (repeat), then its final status."""
@@ -183,7 +205,7 @@ class SlurmDriver:
         return HostUsage(datetime.now(timezone.utc), pods=used.of_pods(found, pods))
 
     def _compile(self, request: PodRequest) -> tuple[tuple[tar.Entry, ...], slurmflags.Options]:
-        batch = slurmjob.compile_job(request, self._site)
+        batch = slurmjob.compile_job(request, self._site, f"../../{self._bundles.place.shelf.directory}")
         site = slurmimages.site_of(request.pod, self._runtime, self._site)
         bundle = job.compile_pod(request, site)
         return (*bundle, *batch.files), batch.options

@@ -29,48 +29,77 @@ il_queue() {
 
 # --- submit
 
-# il_create UID EXPIRES ARGUMENT...: ARGUMENTs are sbatch's. Prints new, existing or deleted with the job's id;
-# refused, later or unclear with a message; or "failed MESSAGE". Every process counts that is not started here: the
-# rename that brings the bundle makes us its submitter as well, and of what can be written by the shell nothing else is.
-il_create() {
-	[ ! -e "gone/$1" ] || { echo deleted; return; }
-	il_uid=$1 il_expires=$2 il_new=existing il_job='' il_now=$(date +%s)
-	shift 2
-	if [ ! -d "pods/$il_uid" ]; then
-		il_unpack "$il_uid" || return 0
-		il_me
+# il_stage [UID EXPIRES]...: have il_fill bring the bundles of those pods that are not there yet; sets il_fresh. The rename
+# that brings them makes this process their submitter as well: it waits for the il_create of each. Prints "failed MESSAGE"
+# if they cannot be written. Every process counts that is not started here: one is for all pods, and of what the shell
+# can write by itself nothing else is.
+il_stage() {
+	il_fresh=' ' il_now=$(date +%s)
+	il_is_missing "$@" || return 0
+	il_unpack "$1" || exit 0
+	il_me
+	while [ $# -gt 1 ]; do
 		il_line=-
-		[ "$il_expires" = - ] || il_line=$((il_now + il_expires))
-		printf 'accepted\t%s\t%s\t%s\n' "$il_uid" "$il_now" "$il_line" >"$il_dir/accepted" &&
-			echo "$il_me" >"$il_dir/submit.1" || {
+		[ "$2" = - ] || il_line=$((il_now + $2))
+		if [ -e "gone/$1" ] || [ -d "pods/$1" ]; then
+			rm -rf "${il_dir:?}/$1"
+		elif printf 'accepted\t%s\t%s\t%s\n' "$1" "$il_now" "$il_line" >"$il_dir/$1/accepted" &&
+			echo "$il_me" >"$il_dir/$1/submit.1"; then
+			il_fresh="$il_fresh$1 "
+		else
 			rm -rf "$il_dir"
 			exit 73
-		}
-		il_settle "$il_uid"
-	fi
-	[ "$il_new" = new ] || il_job=$(il_job_of "$il_uid")
-	if [ -z "$il_job" ]; then
-		il_verdict=$(
-			cd "pods/$il_uid" 2>/dev/null || { echo deleted; exit 0; }
-			if [ "$il_new" = new ]; then il_n=1; il_send "$@"; else il_submit "$@"; fi
-			[ -z "$il_job" ] || echo "job $il_job"
-		) || { il_code=$?; [ -e "gone/$il_uid" ] || exit "$il_code"; }
-		case $il_verdict in 'job '*) il_job=${il_verdict#job } ;; esac
+		fi
+		shift 2
+	done
+	[ "$il_fresh" = ' ' ] || mv -f "$il_dir"/* pods/ 2>/dev/null
+	for il_uid in $il_fresh; do # where somebody was quicker, ours is left
+		[ ! -e "$il_dir/$il_uid" ] || il_fresh="${il_fresh%%" $il_uid "*} ${il_fresh#*" $il_uid "}"
+	done
+	rm -rf "$il_dir"
+	il_has_lib && return
+	for il_uid in $il_fresh; do rm -rf "pods/$il_uid"; done
+	exit 69
+}
+
+# il_is_missing [UID EXPIRES]...: at least one of them is neither there nor deleted.
+il_is_missing() {
+	while [ $# -gt 1 ]; do
+		if [ ! -d "pods/$1" ] && [ ! -e "gone/$1" ]; then return 0; fi
+		shift 2
+	done
+	return 1
+}
+
+# il_create UID ARGUMENT...: after il_stage, in a process of its own. ARGUMENTs are sbatch's. Prints pod, the UID, and new,
+# existing or deleted with the job's id; or refused, later or unclear with a message.
+il_create() {
+	il_uid=$1 il_job='' il_new=existing
+	il_verdict='later its bundle is not there'
+	shift
+	case $il_fresh in *" $il_uid "*) il_new=new ;; esac
+	if [ ! -e "gone/$il_uid" ] && cd "pods/$il_uid" 2>/dev/null; then
+		if [ "$il_new" = new ]; then
+			il_n=1
+			il_send "$@"
+		else
+			il_job=$(il_job_of .)
+			[ -n "$il_job" ] || il_submit "$@"
+		fi
+		cd ../..
+		[ -z "$il_job" ] || il_verdict="$il_new $il_job"
 	fi
 	if [ -e "gone/$il_uid" ]; then # whatever became of it: without its directory a job does nothing
 		[ -z "$il_job" ] || timeout 40 "$il_scancel" "$il_job" 2>/dev/null
 		il_remove "$il_uid" 0 40 0 >/dev/null
-		echo deleted
-	elif [ -n "$il_job" ]; then
-		echo "$il_new $il_job"
-	else
-		echo "$il_verdict"
+		il_verdict=deleted
 	fi
+	printf 'pod %s %.3000s\n' "$il_uid" "$il_verdict"
 }
 
-# il_job_of UID: its recorded job, if there is one.
+# il_job_of DIRECTORY: the pod's recorded job, if there is one.
 il_job_of() {
-	while IFS=$il_tab read -r il_word il_word il_line il_word; do echo "$il_line"; done 2>/dev/null <"pods/$1/job"
+	while IFS=$il_tab read -r il_word il_word il_line il_word; do echo "$il_line"; done 2>/dev/null <"$1/job"
 	:
 }
 
@@ -83,7 +112,7 @@ il_me() {
 }
 
 # Submit, in the pod's directory, unless somebody does or has done so and it is not known what came of it.
-# Sets il_job, or prints why not.
+# Sets il_job, or il_verdict.
 il_submit() {
 	il_n=1
 	while [ -e "submit.$((il_n + 1))" ]; do il_n=$((il_n + 1)); done
@@ -91,11 +120,11 @@ il_submit() {
 	[ -z "$il_job" ] || return
 	il_n=$((il_n + 1))
 	if [ -L claim ]; then
-		echo later the pod is ending
+		il_verdict='later the pod is ending'
 	elif il_turn; then
 		il_send "$@"
 	elif il_resolve && [ -z "$il_job" ]; then
-		echo unclear somebody else has tried to submit it
+		il_verdict='unclear somebody else has tried to submit it'
 	fi
 }
 
@@ -128,8 +157,7 @@ il_send() {
 		;;
 	esac
 	printf '%s\n%s\n' "$il_code" "$il_said" >"answer.$il_n.new" && mv -f "answer.$il_n.new" "answer.$il_n"
-	il_say "$(il_kind)" "$il_said"
-	:
+	il_verdict=$(il_say "$(il_kind)" "$il_said")
 }
 
 # What an answer means, by il_code and il_said: ended by a signal or by `timeout`, the controller may have it.
@@ -156,7 +184,7 @@ il_record() {
 	:
 }
 
-# What has come of the last submission. Fails with a word printed while that is not known; a job that is found is
+# What has come of the last submission. Fails with il_verdict while that is not known; a job that is found is
 # recorded; otherwise it may be submitted again.
 il_resolve() {
 	if [ -e "answer.$il_n" ]; then
@@ -168,20 +196,23 @@ il_resolve() {
 			sleep 0.1
 			il_wait=$((il_wait + 1))
 		done
-		il_job=$(cd "$il_root" && il_job_of "$il_uid")
-		[ -n "$il_job" ] || echo unclear somebody else submits it
+		il_job=$(il_job_of .)
+		il_verdict='unclear somebody else submits it'
 		[ -n "$il_job" ]
 		return
 	fi
 	il_begun=$(date +%s)
-	il_line=$(il_squeue_of_mine --name="$il_uid" --format=%A 2>&1) || { il_say unclear "$il_line"; return 1; }
+	il_line=$(il_squeue_of_mine --name="$il_uid" --format=%A 2>&1) || {
+		il_verdict=$(il_say unclear "$il_line")
+		return 1
+	}
 	il_line=$(echo "$il_line" | grep -x '[0-9][0-9]*' | head -n 1)
 	[ -z "$il_line" ] || { il_record "$il_line"; return 0; }
 	il_first=
 	read -r il_first 2>/dev/null <"absent.$il_n"
 	[ -n "$il_first" ] || { echo "$il_begun" >"absent.$il_n"; il_first=$il_begun; }
 	[ $((il_begun - il_first)) -lt "$il_settled" ] || return 0
-	echo unclear the answer to its submission was lost, and the queue does not show it yet
+	il_verdict='unclear the answer to its submission was lost, and the queue does not show it yet'
 	return 1
 }
 
@@ -213,7 +244,7 @@ il_delete() {
 
 il_remove() {
 	[ -d "pods/$1" ] || return 0
-	il_job=$(il_job_of "$1")
+	il_job=$(il_job_of "pods/$1")
 	if ln -s '0 0 0' "pods/$1/claim" 2>/dev/null || il_unborn "$1"; then # nothing of it was started, nor will be
 		il_cancel "$1" || return 1
 	else
@@ -303,7 +334,7 @@ il_lose() {
 	il_all=
 	while [ $# -ge 3 ]; do
 		if [ -d "pods/$1" ] && ! il_is_over "$1"; then
-			ln -s '0 0 0' "pods/$1/claim" 2>/dev/null && il_job=$(il_job_of "$1") && [ -n "$il_job" ] &&
+			ln -s '0 0 0' "pods/$1/claim" 2>/dev/null && il_job=$(il_job_of "pods/$1") && [ -n "$il_job" ] &&
 				timeout 40 "$il_scancel" "$il_job" 2>/dev/null
 			il_note "$1" "$2" "$3"
 			rm -rf "pods/$1/start" "pods/$1/volumes"

@@ -1,7 +1,7 @@
 # What all drivers of supervised pods do on a host. Every call goes to il_root, reads this file and the driver's own
-# host.sh, and is one verb. In il_root: bin/VERSION (our scripts), pods/UID (bundles), gone/UID (tombstones), kept/UID
-# (records of deleted pods), feed (a line with the UID for every change of a pod). POSIX sh with coreutils; dash, bash,
-# busybox.
+# host.sh, and is one verb. In il_root: il_lib, which is bin/VERSION (our scripts), pods/UID (bundles), gone/UID
+# (tombstones), kept/UID (records of deleted pods), feed (a line with the UID for every change of a pod). POSIX sh with
+# coreutils; dash, bash, busybox.
 set -u
 umask 077
 il_tab='	'
@@ -25,7 +25,8 @@ il_alive() {
 
 # --- bundles
 
-# il_unpack UID: have il_fill (bundle/parcel.py) make a directory of its own, il_dir, which il_settle puts in its place.
+# il_unpack NAME: have il_fill (bundle/parcel.py) make a directory of its own, il_dir, before anything is put in its place.
+# Prints "failed MESSAGE" if it cannot.
 il_unpack() {
 	il_node
 	il_dir=pods/.new.$1.$il_node.$$
@@ -40,7 +41,12 @@ il_unpack() {
 # il_settle UID: the rename is the claim: whoever comes second finds the pod there.
 il_settle() {
 	if mv -T "$il_dir" "pods/$1" 2>/dev/null; then il_new=new; else rm -rf "$il_dir"; fi
+	[ "$il_new" != new ] || il_has_lib || { rm -rf "pods/$1"; exit 69; }
 }
+
+# Whoever removes our scripts (install.sh) looks for pods that use them after they are out of sight; so this looks after
+# the pod is in sight.
+il_has_lib() { [ -f "$il_lib/place.sh" ]; }
 
 # il_drop DIRECTORY: remove it, even though somebody just writes a last file there.
 il_drop() {

@@ -44,10 +44,10 @@ class Place:
 
         It may use what is in `host.sh`, in the scripts of `uses`, and in the text `before`.
         """
-        sources = " && ".join(f". ./{self.shelf.directory}/{name}" for name in ("place.sh", "host.sh", *uses))
-        found = f'cd "$il_root" 2>/dev/null && [ -f {self.shelf.directory}/place.sh ] || exit {UNPREPARED}'
+        sources = " && ".join(f'. "./$il_lib/{name}"' for name in ("place.sh", "host.sh", *uses))
+        found = f'cd "$il_root" 2>/dev/null && [ -f "$il_lib/place.sh" ] || exit {UNPREPARED}'
         parts = [
-            f"il_root={self._directory}",
+            f"il_root={self._directory} il_lib={self.shelf.directory}",
             found,
             shell.assignments(self.settings) + f"{sources} || exit {UNPREPARED}",
             before + shell.join([verb, *words]),

@@ -149,7 +149,7 @@ class Images:
         made = standin.Bundle(self.path / "bundle", request, "enroot", {}, **cache)
         made.program.write_text(IMPORT)
         env = {"PATH": f"{self.path}/bin:{os.environ['PATH']}", "HOME": "/", "RC": str(self.path / "rc")}
-        subprocess.run(["sh", "image/main"], cwd=made.path, env=env, check=False)
+        subprocess.run(["sh", "image/main", "."], cwd=made.path, env=env, check=False)
         return made, (made.path / "image/main.result").read_text().rstrip("\n").split("\t")
 
 

@@ -104,16 +104,8 @@ def test_any_bytes_arrive(contents: list[bytes]) -> None:
     shutil.rmtree(directory)
 
 
-@pytest.mark.parametrize("name", SHELLS)
-def test_what_lies_on_the_host_already_is_copied_there(name: str, tmp_path: Path) -> None:
-    shelf = tmp_path / "she lf"
-    shelf.mkdir()
-    same, other = tar.File("same.sh", ODD * 9), tar.File("other.sh", b"of this pod alone\n")
-    for file in (same, tar.File("other.sh", b"of all pods\n")):
-        (shelf / file.path).write_bytes(file.data)
-        (shelf / file.path).chmod(0o600)
-    packed = parcel.pack([same, other], parcel.Shelf(str(shelf), {"same.sh": same.data, "other.sh": b"of all pods\n"}))
-    assert "odd" not in packed.text
-    assert filled(packed, tmp_path / "new", SHELLS[name]) == {
-        file.path: ("file", 0o600, file.data) for file in (same, other)
-    }
+def test_what_lies_on_the_host_already_stays_there() -> None:
+    shelf = parcel.Shelf("bin/1", {"same.sh": b"of all pods\n", "other.sh": b"of all pods\n", "unused.sh": b"x"})
+    other = tar.File("other.sh", b"of this pod alone\n")
+    entries = [tar.Directory("same.sh.d"), tar.File("same.sh", b"of all pods\n"), other, tar.Link("link", "same.sh")]
+    assert list(shelf.spare(entries)) == [tar.File("lib", b"bin/1\n"), entries[0], other, entries[3]]
