@@ -47,7 +47,7 @@ def test_nothing_outlives_a_killed_supervisor(rig: Rig, left: Callable[[str], se
     with rig.run(Box("sleep 5432", **FOREVER)) as run:
         run.running()
         wait(lambda: left("5432"), "it has begun")
-        for pid in left(f"{run.uid}/supervisor.sh"):
+        for pid in left("/supervisor.sh") & left(f"pods/{run.uid}"):
             rig.driver._bundles.connection.run(f"kill -KILL {pid}")
         run.until(lambda s: s.phase is Phase.FAILED, "the loss of the supervisor is noticed")
         wait(lambda: left(MOUNTS) <= before and not left("5432"), "nothing of the container is left")
