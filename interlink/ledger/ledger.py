@@ -7,8 +7,9 @@ place. So two processes on one ledger, or one that repeats itself after a kill, 
 from __future__ import annotations
 
 import secrets
+import threading
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,8 @@ class Ledger:
     def __init__(self, url: str) -> None:
         self.engine = open_engine(url)
         self._writer = secrets.token_hex(8)
+        # SQLite lets one write at a time, and whoever finds it busy sleeps for a while, which is longer than a write.
+        self._turn: AbstractContextManager[object] = threading.Lock() if self.path else nullcontext()
 
     def close(self) -> None:
         self.engine.dispose()
@@ -227,7 +230,7 @@ class Ledger:
 
     @contextmanager
     def _write(self) -> Iterator[sa.Connection]:
-        with translated(), self.engine.begin() as connection:
+        with translated(), self._turn, self.engine.begin() as connection:
             yield connection
 
 

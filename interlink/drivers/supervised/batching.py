@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
@@ -24,18 +25,19 @@ class _Waiting(Generic[Order, Answer]):
 
 
 class Batching(Generic[Order, Answer]):
-    """Carries out orders in batches: while one batch is under way, the next gathers. Nobody waits for others to come.
+    """Carries out orders in batches: while one batch is under way, the next gathers.
 
-    `carry_out` returns an answer for each order, in their order; if it raises, all of them have failed with that. Of
-    two orders with the same key, the later is of a later batch. Thread-safe.
+    Nobody waits for others to come, nor longer than `patience` seconds for a batch that is slow. `carry_out` returns
+    an answer for each order, in their order; if it raises, all of them have failed with that. Of two orders with the
+    same key, the later is of a later batch. Thread-safe.
     """
 
     def __init__(
-        self, carry_out: Callable[[Sequence[Order]], Sequence[Answer]], *, most: int = 16, at_once: int = 2
+        self, carry_out: Callable[[Sequence[Order]], Sequence[Answer]], *, most: int = 16, patience: float = 1.0
     ) -> None:
-        self._carry_out, self._most, self._at_once = carry_out, most, at_once
+        self._carry_out, self._most, self._patience = carry_out, most, patience
         self._waiting: list[_Waiting[Order, Answer]] = []
-        self._running = 0
+        self._free_at = 0.0  # by the monotonic clock: when the next batch may begin, whatever is under way
         self._changed = threading.Condition()
 
     def ask(self, key: str, order: Order) -> Answer:
@@ -53,11 +55,13 @@ class Batching(Generic[Order, Answer]):
     def _batch_or_end(self, own: _Waiting[Order, Answer]) -> list[_Waiting[Order, Answer]] | None:
         """Wait until the order is over, None then, or until a batch may begin that gets it on."""
         with self._changed:
-            self._changed.wait_for(lambda: own.is_over or (own in self._waiting and self._running < self._at_once))
-            if own.is_over:
-                return None
-            self._running += 1
-            return self._take()
+            while not own.is_over:
+                slow = self._free_at - time.monotonic()
+                if own in self._waiting and slow <= 0:
+                    self._free_at = time.monotonic() + self._patience
+                    return self._take()
+                self._changed.wait(slow if own in self._waiting else None)
+            return None
 
     def _take(self) -> list[_Waiting[Order, Answer]]:
         """Take the first of each key out of what waits."""
@@ -75,5 +79,5 @@ class Batching(Generic[Order, Answer]):
                 one.error = error
         finally:
             with self._changed:
-                self._running -= 1
+                self._free_at = 0.0
                 self._changed.notify_all()

@@ -55,7 +55,7 @@ def waiting(batching: Batching[str, str], count: int) -> None:
 
 def test_what_comes_while_a_batch_is_under_way_is_the_next() -> None:
     road = Road()
-    batching = Batching(road.carry_out, at_once=1)
+    batching = Batching(road.carry_out, patience=PATIENCE)
     with ThreadPoolExecutor(8) as pool:
         first = pool.submit(batching.ask, "a", "a")
         assert road.until(1) == [["a"]]
@@ -67,24 +67,21 @@ def test_what_comes_while_a_batch_is_under_way_is_the_next() -> None:
         assert [one.result(PATIENCE) for one in (first, *rest)] == ["a!", "b!", "c!", "d!"]
 
 
-def test_some_batches_are_under_way_at_once() -> None:
+def test_a_slow_batch_holds_up_nobody() -> None:
     road = Road()
-    batching = Batching(road.carry_out, at_once=2)
+    batching = Batching(road.carry_out, patience=0.1)
     with ThreadPoolExecutor(8) as pool:
         asked: list[Future[str]] = []
-        for number, name in enumerate("ab", start=1):
+        for number, name in enumerate("abc", start=1):
             asked.append(pool.submit(batching.ask, name, name))
-            road.until(number)
-        asked += [pool.submit(batching.ask, name, name) for name in "cd"]
-        waiting(batching, 2)
-        assert road.batches == [["a"], ["b"]]
+            assert road.until(number)[-1] == [name]
         road.allow(9)
-        assert [one.result(PATIENCE) for one in asked] == ["a!", "b!", "c!", "d!"]
+        assert [one.result(PATIENCE) for one in asked] == ["a!", "b!", "c!"]
 
 
 def test_a_batch_has_a_size_and_nobody_is_left_behind() -> None:
     road = Road()
-    batching = Batching(road.carry_out, most=2, at_once=1)
+    batching = Batching(road.carry_out, most=2, patience=PATIENCE)
     with ThreadPoolExecutor(8) as pool:
         asked = [pool.submit(batching.ask, str(n), str(n)) for n in range(7)]
         road.allow(99)
@@ -94,7 +91,7 @@ def test_a_batch_has_a_size_and_nobody_is_left_behind() -> None:
 
 def test_two_orders_for_the_same_are_not_of_one_batch() -> None:
     road = Road()
-    batching = Batching(road.carry_out, at_once=1)
+    batching = Batching(road.carry_out, patience=PATIENCE)
     with ThreadPoolExecutor(8) as pool:
         asked = [pool.submit(batching.ask, "a", "a")]
         road.until(1)
@@ -108,7 +105,7 @@ def test_two_orders_for_the_same_are_not_of_one_batch() -> None:
 
 def test_an_error_is_that_of_every_order_of_the_batch_and_of_no_other() -> None:
     road = Road(error=ConnectionError("lost"))
-    batching = Batching(road.carry_out, at_once=1)
+    batching = Batching(road.carry_out, patience=PATIENCE)
     with ThreadPoolExecutor(8) as pool:
         asked = [pool.submit(batching.ask, "a", "a")]
         road.until(1)

@@ -85,7 +85,6 @@ def test_creates_of_many_threads_are_few_commands(connection: Counting, tmp_path
         while sum(connection.batches) + len(driver._submissions._waiting) < 24:
             assert time.monotonic() < until
             time.sleep(0.01)
-        assert len(connection.batches) == 2
         connection.gate.set()
         answers = [one.result(120) for one in made]
     assert len({answer.jid for answer in answers}) == 24
