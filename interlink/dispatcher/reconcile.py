@@ -143,7 +143,7 @@ class Reconciler:
         now = self._clock()
         self._ledger.launched(row.uid, jid=jid, now=now)
         self._payloads.drop(row.uid)
-        self._update(row.uid, lambda r: replace(_cleared(r), launched_at=now, jid=jid))
+        self._update(row.uid, lambda r: _cleared(replace(r, launched_at=now, jid=jid)))
 
     def _refuse(self, row: PodRow, reason: str, message: str) -> None:
         now = self._clock()

@@ -56,6 +56,14 @@ def test_a_pod_can_be_accepted_without_a_word_about_its_launch(w: World) -> None
     assert w.dispatcher.accept(request, 60).jid == f"mock-{uid}"
 
 
+def test_the_native_id_is_told_before_the_pod_is_observed(w: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(w.dispatcher._observations, "observed", lambda *_, **__: None)
+    request = request_for()
+    w.dispatcher.create(request)
+    status = w.dispatcher.pod(request.pod.uid).status
+    assert (status.jid, status.phase) == (f"mock-{request.pod.uid}", Phase.PENDING)
+
+
 def test_a_repeated_create_is_the_same_pod(w: World) -> None:
     request = request_for()
     with ThreadPoolExecutor(8) as pool:
