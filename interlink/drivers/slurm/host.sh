@@ -57,7 +57,7 @@ il_stage() {
 		[ ! -e "$il_dir/$il_uid" ] || il_fresh="${il_fresh%%" $il_uid "*} ${il_fresh#*" $il_uid "}"
 	done
 	rm -rf "$il_dir"
-	il_has_lib && return
+	il_is_whole "$il_lib" && return # as in il_settle
 	for il_uid in $il_fresh; do rm -rf "pods/$il_uid"; done
 	exit 69
 }

@@ -1,18 +1,19 @@
-# Put our scripts where calls find them; a tar of them is on standard input. Runs before place.sh is there.
+# Put our scripts where calls find them; a tar of them is on standard input. After place.sh.
 
-# il_install DIRECTORY: make it in il_root, with all of them or not at all.
+# il_install DIRECTORY: make it in il_root, with all of them or not at all, and dated as of now.
 il_install() {
-	umask 077
 	mkdir -p "$il_root/bin" && cd "$il_root" && [ -w . ] || exit 69
 	il_sweep "$1"
-	if [ ! -f "$1/place.sh" ]; then
-		il_new=$(mktemp -d bin/.new.XXXXXX) && tar -xpf - -C "$il_new" || {
+	if ! il_is_whole "$1"; then
+		il_new=$(mktemp -d bin/.new.XXXXXX) && tar -xmpf - -C "$il_new" || {
 			rm -rf "$il_new"
 			exit 73
 		}
+		[ ! -e "$1" ] || mv -T "$1" "$il_new.old"
 		mv -T "$il_new" "$1" 2>/dev/null || rm -rf "$il_new"
+		rm -rf "$il_new.old"
 	fi
-	[ -f "$1/place.sh" ] || exit 69
+	il_is_whole "$1" || exit 69
 }
 
 # il_sweep DIRECTORY: other versions go when they are a day old and no pod uses them; a server that still runs with one

@@ -9,7 +9,15 @@ il_tab='	'
 # il_node: set it to the name of this computer.
 il_node() { read -r il_node </proc/sys/kernel/hostname; }
 
+# il_is_whole DIRECTORY: it has all of our scripts; file systems for scratch data remove what has not been read for long.
+il_is_whole() {
+	while read -r il_file; do
+		[ -f "$1/$il_file" ] || return 1
+	done 2>/dev/null <"$1/manifest"
+}
+
 il_prepare() {
+	il_is_whole "$il_lib" || exit 69
 	mkdir -p pods gone kept && [ -w . ] || exit 69
 	[ ! -e feed ] || [ "$(wc -c <feed)" -lt 1048576 ] || { mv feed feed.old && : >>feed; }
 	find pods -mindepth 1 -maxdepth 1 -name '.*' -mmin +60 -exec rm -rf {} +
@@ -41,12 +49,10 @@ il_unpack() {
 # il_settle UID: the rename is the claim: whoever comes second finds the pod there.
 il_settle() {
 	if mv -T "$il_dir" "pods/$1" 2>/dev/null; then il_new=new; else rm -rf "$il_dir"; fi
-	[ "$il_new" != new ] || il_has_lib || { rm -rf "pods/$1"; exit 69; }
+	# Whoever removes our scripts (install.sh) looks for pods that use them after they are out of sight: so this looks
+	# after the pod is in sight.
+	[ "$il_new" != new ] || il_is_whole "$il_lib" || { rm -rf "pods/$1"; exit 69; }
 }
-
-# Whoever removes our scripts (install.sh) looks for pods that use them after they are out of sight; so this looks after
-# the pod is in sight.
-il_has_lib() { [ -f "$il_lib/place.sh" ]; }
 
 # il_drop DIRECTORY: remove it, even though somebody just writes a last file there.
 il_drop() {

@@ -59,6 +59,7 @@ class Place:
         return "\n".join(
             [
                 f"il_root={self._directory}",
+                source(__package__, "place.sh"),
                 source(__package__, "install.sh"),
                 shell.join(["il_install", self.shelf.directory]),
                 "",
@@ -76,6 +77,7 @@ class Place:
         files = {name: source(__package__, name).encode() for name in _OURS}
         files |= {name: text.encode() for name, text in self.scripts.items()}
         files |= {name: job.source(name) for name in _of_bundles()}
+        files["manifest"] = "".join(f"{name}\n" for name in files).encode()
         digest = hashlib.sha256("\0".join(f"{name}\0{data!r}" for name, data in files.items()).encode())
         return Shelf(f"bin/{digest.hexdigest()[:12]}", files)
 

@@ -231,6 +231,20 @@ def test_a_pod_that_comes_while_its_scripts_go_is_not_there(login: Login) -> Non
     assert list(login.pod.parent.iterdir()) == []
 
 
+def test_scripts_that_a_file_system_has_forgotten_are_brought_back(login: Login) -> None:
+    [version] = (login.root / "bin").iterdir()
+    assert min(path.stat().st_mtime for path in version.iterdir()) > time.time() - 600
+    before = sorted(path.name for path in version.iterdir())
+    for name in ("supervisor.sh", "manifest"):
+        (version / name).unlink()
+        assert login.submit("a", code=UNPREPARED) == []
+        assert list(login.pod.parent.iterdir()) == []
+        login.prepare()
+        assert sorted(path.name for path in version.iterdir()) == before
+        assert [path.name for path in version.parent.iterdir()] == [version.name]
+    assert login.submit("a") == ["new 12"]
+
+
 def test_without_its_scripts_a_host_asks_for_them(login: Login) -> None:
     shutil.rmtree(login.pod.parents[1] / "bin")
     done = subprocess.run([*login.shell, "-c", login.place.call("il_tick", "3")], check=False, capture_output=True)
