@@ -24,6 +24,8 @@ _LOG_PARAMETERS = {
     "attempt": {"type": "integer", "minimum": 0},
 }
 
+_WAIT = "Seconds, at most 30, to wait for the launch; without it the answer comes once the pod is recorded."
+
 
 def _operation(
     summary: str,
@@ -81,7 +83,7 @@ OPERATIONS: dict[str, dict[str, dict[str, Any]]] = {
             "PodRecord",
             body="PodCreateRequests",
             codes=(200, 201),
-            query={"waitSeconds": {"type": "integer", "minimum": 0}},
+            query={"waitSeconds": {"type": "integer", "minimum": 0, "description": _WAIT}},
         ),
         "delete": _operation(
             "Delete a pod", "Deletion", query={"gracePeriodSeconds": {"type": "integer", "minimum": 0}}

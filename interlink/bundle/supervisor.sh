@@ -18,8 +18,8 @@
 #   scratch, shared  links to directories of this node, on its disk and in its memory
 #   logs/NAME.N      output of attempt N; logs/NAME.N.times: lines "TIME SIZE", what was there when
 #
-# The other scripts lie beside this one, by its path. One process decides; all others only start, sleep or wait and then write a line into the fifo. So
-# nothing is shared, and no signal has to interrupt a `wait`. Runs under dash, bash and busybox sh.
+# The other scripts lie beside this one. One process decides; all others only start, sleep or wait and then write a line
+# into the fifo. So nothing is shared, and no signal has to interrupt a `wait`. Runs under dash, bash and busybox sh.
 # Times are seconds since 1970.
 set -u
 umask 077

@@ -19,7 +19,7 @@ il_install() {
 # il_sweep DIRECTORY: other versions go when they are a day old and no pod uses them; a server that still runs with one
 # brings it back. First out of sight, then looked for: a pod that comes meanwhile is seen here, or sees it missing.
 il_sweep() {
-	find bin -mindepth 1 -maxdepth 1 -name '.*' -mmin +60 -exec rm -rf {} +
+	find bin -mindepth 1 -maxdepth 1 -name '.*' -cmin +60 -exec rm -rf {} +
 	find bin -mindepth 1 -maxdepth 1 ! -name '.*' ! -path "$1" -mmin +1440 | while read -r il_old; do
 		if il_is_used "$il_old"; then continue; fi
 		il_aside=bin/.old.${il_old#bin/}
