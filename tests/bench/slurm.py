@@ -39,7 +39,7 @@ def rows(size: Size) -> Iterator[Row]:
 
 def _creates(stand: Stand, size: Size, threads: int) -> Iterator[Row]:
     """On `/v1` a create is answered when it is recorded, on `/create` with the job's id."""
-    count = size.of(max(8, 4 * threads), threads)
+    count = size.of(max(32, 8 * threads), threads)
 
     def by(create: Callable[[Sequence[PodRequest], int], None]) -> float:
         requests = _held(count)
