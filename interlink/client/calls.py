@@ -16,6 +16,8 @@ from interlink.model.wire import contract, gojson, plugin, statuses, usage, v1
 
 T = TypeVar("T")
 
+LAUNCH_SECONDS = 2  # for which a create waits for its launch, as on /create (decisions.md 5)
+
 
 def _nothing(_: object) -> None:
     return None

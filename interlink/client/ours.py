@@ -29,7 +29,6 @@ from interlink.model.usage import NodeUsage
 from interlink.model.wire import v1
 from interlink.model.wire.problems import AlreadyDeleted
 
-LAUNCH_SECONDS = 2.0  # how long a create waits for the launch, as on /create (decisions.md 5)
 WATCH_SILENCE_SECONDS = 40.0  # a bookmark comes every ten
 _NAMED = 100  # pods to ask for by UID; of more, all are asked for
 
@@ -52,7 +51,7 @@ class Client:
         return self._transport.send(calls.hosts().request).status != HTTPStatus.NOT_FOUND
 
     def create(self, request: PodRequest) -> Created:
-        return self.accept(request, LAUNCH_SECONDS)
+        return self.accept(request, calls.LAUNCH_SECONDS)
 
     def accept(self, request: PodRequest, wait: float = 0.0) -> Created:
         uid, call = request.pod.uid, calls.create(request, wait=math.ceil(wait))

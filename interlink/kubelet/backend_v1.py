@@ -21,7 +21,6 @@ from interlink.model.wire import v1
 
 log = logging.getLogger(__name__)
 
-LAUNCH_SECONDS = 2  # of waiting for a launch: what is known by then is one status for the API server, not two
 SILENCE_SECONDS = 25.0  # a bookmark comes every ten
 _BACKOFF = (0.2, 10.0)  # seconds
 
@@ -78,7 +77,8 @@ class V1Backend:
             return None
 
     async def create(self, request: PodRequest) -> None:
-        record = await self._transport.ask(calls.create(request, wait=LAUNCH_SECONDS))
+        # what is known after the launch is one status for the API server, not two
+        record = await self._transport.ask(calls.create(request, wait=calls.LAUNCH_SECONDS))
         if self._jobs.get(record.uid) is None:  # the watch may have been faster, and is the newer then
             self._jobs.put(record)
 

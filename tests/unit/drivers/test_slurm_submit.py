@@ -139,7 +139,7 @@ def test_a_pod_for_which_the_disk_has_no_room_takes_no_other_with_it(connection:
         subprocess.run(["umount", "--lazy", disk], check=True)
 
 
-def test_a_pod_that_was_submitted_needs_no_room(connection: Counting, tmp_path: Path) -> None:
+def test_a_repeat_finds_the_job_of_a_bundle_without_scripts_of_its_own(connection: Counting, tmp_path: Path) -> None:
     driver = driver_of(tmp_path, tmp_path / "root", connection)
     wanted = request()
     first = driver.create(wanted)
