@@ -28,7 +28,7 @@ SUPPORTS = process.SUPPORTS | {
     *("hostPath", "emptyDirMemory", "subPath", "subPathExpr"),
     *("runAsNonRoot", "capabilities", "readOnlyRootFilesystem", "allowPrivilegeEscalation", "seccompProfile"),
     *("hostname", "subdomain", "hostAliases", "setHostnameAsFQDN", "hostnameOverride", "dnsPolicy", "dnsConfig"),
-    "stopSignal",
+    *("stopSignal", "terminationMessagePath"),
 }
 _OWN = re.compile(  # what the runtime's interpreter keeps for itself
     r"_|PWD|OLDPWD|SHLVL|U?ID|E?[UG]ID|PPID|OPTIND|LINENO|RANDOM|IFS|IL_.*|(APPTAINER|SINGULARITY)_.*"
@@ -83,7 +83,7 @@ __il_image() {{
 	for variable in "$@"; do export "$variable"; done
 }}
 __il_image
-{exports}
+{message}{exports}
 {found}if [ ! -e {box}/run ]; then
 	__il_found "$1" || echo "exec: \\"$1\\": no such executable file" >{box}/refused
 	unset PWD OLDPWD
@@ -165,6 +165,8 @@ def _flags(launch: Launch) -> Iterator[Text]:
     yield from binds.flags(launch)
     yield from binds.own(f"/start/{name}.inside", "/.singularity.d/env/zz-il.sh", readonly=True)
     yield from binds.own(f"/box/{name}", _BOX)
+    if not _is_in_mount(launch.container.message_path, launch):
+        yield from binds.own(f"/box/{name}/message", launch.container.message_path)
 
 
 def _devices() -> str:
@@ -181,6 +183,7 @@ def _inside(launch: Launch) -> str:
     return _INSIDE.format(
         box=_BOX,
         unset=" ".join([*left, *libraries]),
+        message=_message(launch),
         exports=_with_carriage_returns(exports((*own, *mark, *launch.env))),
         found=inside.FOUND,
     )
@@ -192,6 +195,23 @@ def _with_carriage_returns(script: str) -> str:
         return script
     spelt = script.replace("\r", "'\"$IL_CR\"'")
     return f"IL_CR=$(printf '\\r')\n{spelt}\nunset IL_CR"
+
+
+def _message(launch: Launch) -> str:
+    """Return the line that makes the file for the termination message where nothing can be bound to a new name.
+
+    An image without `ln` has a file there that nobody reads.
+    """
+    path = launch.container.message_path
+    if not _is_in_mount(path, launch):
+        return ""
+    place = word(text(path))
+    return f"{{ ln -sf {_BOX}/message {place} || : >{place}; }} 2>/dev/null || :\n"
+
+
+def _is_in_mount(path: str, launch: Launch) -> bool:
+    """Say whether the runtime mounts something above the path: /dev or a volume."""
+    return any(path.startswith(f"{place.rstrip('/')}/") for place in ("/dev", *(m.target for m in binds.binds(launch))))
 
 
 def _hostname(launch: Launch) -> EnvVar:

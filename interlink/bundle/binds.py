@@ -44,6 +44,7 @@ def preparations(launch: Launch) -> Iterator[str]:
         yield f'printf "%s\\n" {line(network.hosts_lines(launch.pod, launch.site.dns.domain))} >"$box/hosts"'
         yield f'echo {shell.quote(network.full_hostname(launch.pod, launch.site.dns.domain))} >"$box/hostname"'
         yield 'chmod 644 "$box/hosts" "$box/hostname"'
+    yield ': >"$box/message"; chmod 666 "$box/message"'
     for path in mounts.host_paths(launch.pod, launch.container):
         yield from _host_path(path)
     scope = mounts.Scope(launch.pod, launch.files, launch.env)

@@ -3,7 +3,8 @@
 load() {
 	i=$1
 	eval "kind=\$kind_$i name=\$name_$i state=\$state_$i pid=\$pid_$i code=\$code_$i attempt=\$attempt_$i \
-		started=\$started_$i finished=\$finished_$i reason=\$reason_$i message=\$message_$i last=\$last_$i"
+		started=\$started_$i finished=\$finished_$i reason=\$reason_$i message=\$message_$i last=\$last_$i \
+		said=\$said_$i before=\$before_$i"
 }
 
 put() { eval "$1_$i=\$2; $1=\$2"; }
@@ -18,7 +19,7 @@ each() { # call a function after loading each container; a failure ends the loop
 }
 
 fresh() {
-	for field in pid started finished reason message last termed devices; do eval "${field}_$n="; done
+	for field in pid started finished reason message last said before termed devices; do eval "${field}_$n="; done
 	eval "state_$n=new code_$n=0 attempt_$n=0 delay_$n=0 put_off_$n=0 size_$n=0"
 }
 
@@ -111,6 +112,8 @@ give_up() {
 		put started "${3:-}"
 		put finished "${4:-}"
 		put last ""
+		put said "$before"
+		put before ""
 		return 0
 	fi
 	put code 137
@@ -178,6 +181,7 @@ on_ended() { # INDEX CODE
 	put reason Error
 	[ "$code" != 0 ] || put reason Completed
 	blame
+	leave
 	mark
 	[ -n "$ending" ] || ! comes_back || back_off
 }
@@ -224,6 +228,17 @@ blame_runtime() {
 	: >"logs/$name.$attempt"
 }
 
+# What the container leaves as its message, in base64: the end of its file or, where it asked for that and failed without
+# one, of its log. How much of them is the kubelet's (kuberuntime_container.go).
+leave() {
+	eval "fallback=\$fallback_$i"
+	if [ -s "box/$name/message" ]; then
+		put said "$(tail -c 4096 "box/$name/message" | base64 | tr -d '\n')"
+	elif [ -n "$fallback" ] && [ "$code" != 0 ] && [ "$reason" != StartError ]; then
+		put said "$(tail -n 80 "logs/$name.$attempt" | tail -c 2048 | base64 | tr -d '\n')"
+	fi
+}
+
 comes_back() {
 	case $kind:$policy:$code in
 	sidecar:* | main:Always:*) ;;
@@ -248,6 +263,8 @@ on_due() {
 	unready) begin ;;
 	waiting)
 		put last "$code $reason $started $finished"
+		put before "$said"
+		put said ""
 		put attempt $((attempt + 1))
 		begin
 		;;

@@ -30,7 +30,6 @@ PAUSE_IMAGE = "registry.k8s.io/pause:3.10"
 
 ATTEMPT = HostValue("IL_ATTEMPT")
 SANDBOX = HostValue("IL_SANDBOX")
-MESSAGE_PATH = "/dev/termination-log"
 
 
 @dataclass(frozen=True)
@@ -217,9 +216,8 @@ def _mount_flags(scope: mounts.Scope, container: Container, site: Site) -> tuple
         if target not in taken
     ]
     if site.message:
-        target = str(container.raw.get("terminationMessagePath") or MESSAGE_PATH)
         source = text(mounts.POD_DIRECTORY, f"/message/{container.name}-", ATTEMPT)
-        extra.append(mounts.Mount("bind", source, target, readonly=False))
+        extra.append(mounts.Mount("bind", source, container.message_path, readonly=False))
     return mounts.flags((*found, *extra), site.engine)
 
 

@@ -21,7 +21,10 @@ from interlink.bundle.text import Text, line, text, texts, word
 from interlink.errors import Unsupported
 from interlink.model.pod import Container
 
-SUPPORTS = apptainer.SUPPORTS - {"hostname", "subdomain", "setHostnameAsFQDN", "hostnameOverride"}
+SUPPORTS = apptainer.SUPPORTS - {
+    *("hostname", "subdomain", "setHostnameAsFQDN", "hostnameOverride"),
+    "terminationMessagePath",  # its usual place is in /dev, which is the host's own
+}
 _BOX = "/.interlink"
 _UNWANTED = re.compile(r"[\s:]")
 

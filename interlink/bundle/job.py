@@ -72,6 +72,7 @@ def plan(pod: Pod, site: Site | None = None) -> str:
         values[f"name_{index}"] = container.name
         values[f"gpus_{index}"] = resources.gpu_count(container)
         values[f"stop_{index}"] = _stop_signal(container)
+        values[f"fallback_{index}"] = "yes" if container.quotes_log else ""
     return "".join(f"{name}={word(text(str(value)))}\n" for name, value in values.items())
 
 

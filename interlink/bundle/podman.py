@@ -89,6 +89,7 @@ def _flags(launch: Launch) -> Iterator[Text]:
     yield from docker.process_flags(pod, container)
     yield from security.flags(pod, container)
     yield from binds.flags(launch)
+    yield from binds.own(f"/box/{container.name}/message", container.message_path)
     yield from texts(*site.options)
 
 

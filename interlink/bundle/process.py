@@ -19,6 +19,7 @@ SUPPORTS = frozenset(
     {
         *("configMap", "secret", "projected", "downwardAPI"),
         *("hostNetwork", "hostPID", "hostIPC", "shareProcessNamespace", "hostPort", "workingDir"),
+        "terminationMessagePolicy",
     }
 )
 

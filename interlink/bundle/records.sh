@@ -1,12 +1,14 @@
 # What the supervisor writes for others to read: the record, its events, and the index of every log.
 
 # status: "pod SEQ PID BIRTH BOOT BORN ENDING OVER IP", then per container
-# "c INDEX STATE ATTEMPT PID STARTED FINISHED CODE REASON LAST MESSAGE", then the last events
-# "e NUMBER TIME TYPE REASON NAME MESSAGE"; tabs between, "-" for nothing.
+# "c INDEX STATE ATTEMPT PID STARTED FINISHED CODE REASON LAST MESSAGE" and what it has left as messages,
+# "m INDEX ATTEMPT BASE64", then the last events "e NUMBER TIME TYPE REASON NAME MESSAGE"; tabs between, "-" for nothing.
 # LAST is "CODE REASON STARTED FINISHED" of the attempt before.
 show() {
 	printf 'c\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n' "$i" "$state" "$attempt" "${pid:--}" "${started:--}" \
 		"${finished:--}" "$code" "${reason:--}" "${last:--}" "${message:--}"
+	[ -z "$said" ] || printf 'm\t%s\t%s\t%s\n' "$i" "$attempt" "$said"
+	[ -z "$before" ] || printf 'm\t%s\t%s\t%s\n' "$i" "$((attempt - 1))" "$before"
 }
 
 write() {

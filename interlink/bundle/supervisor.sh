@@ -3,7 +3,7 @@
 # deadline, stop. Usage: .../supervisor.sh DIRECTORY, a bundle made by interlink/bundle/job.py:
 #
 #   plan             sourced: uid policy grace deadline term memory count, and of every container kind_N name_N
-#                    gpus_N stop_N
+#                    gpus_N stop_N fallback_N
 #   start/NAME       what starts a container; runs under the environment that `launch` gives it
 #   image/NAME       what has its image ready, where the runtime runs images
 #   volumes/NAME/    files, at $IL_VOLUMES/NAME

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -51,6 +52,16 @@ class Container:
     @property
     def ports(self) -> list[Json]:
         return self.raw.get("ports") or []
+
+    @property
+    def message_path(self) -> str:
+        """Where the container may leave a termination message; the default is the API server's."""
+        return posixpath.join("/", str(self.raw.get("terminationMessagePath") or "dev/termination-log"))
+
+    @property
+    def quotes_log(self) -> bool:
+        """The end of its log is its termination message if it fails without one."""
+        return self.raw.get("terminationMessagePolicy") == "FallbackToLogsOnError"
 
     @property
     def requests(self) -> Json:

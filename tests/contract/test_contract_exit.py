@@ -46,6 +46,61 @@ def test_a_command_that_cannot_start(rig: Rig, program: str) -> None:
         assert program.rsplit("/", maxsplit=1)[-1] in ended(status).message
 
 
+@pytest.mark.needs("processes")
+def test_the_end_of_a_log_is_the_message_only_of_what_failed(rig: Rig) -> None:
+    policy = {"terminationMessagePolicy": "FallbackToLogsOnError"}
+    boxes = [
+        Box("seq 1000; printf 'why \\\\ \\t so\\n'; exit 3", name="bad", more=policy),
+        Box("echo why", name="good", more=policy),
+        Box("echo why; exit 5", name="plain"),
+    ]
+    with rig.run(*boxes) as run:
+        status = run.ended()
+        quoted = "".join(f"{number}\n" for number in range(922, 1001)) + "why \\ \t so\n"
+        assert {box.name: ended(status, box.name).message for box in boxes} == {"bad": quoted, "good": "", "plain": ""}
+
+
+@pytest.mark.needs("mounts")
+def test_what_a_container_writes_for_it_is_its_message(rig: Rig) -> None:
+    boxes = [
+        Box("printf 'all\\nis \"well\"' >/dev/termination-log", name="usual"),
+        Box("echo because >/tmp/why; exit 3", name="own", more={"terminationMessagePath": "/tmp/why"}),
+        Box("yes 0123456789 | head -c 6000 >/dev/termination-log", name="long"),
+        Box(
+            "echo logged; echo said >/dev/termination-log; exit 4",
+            name="both",
+            more={"terminationMessagePolicy": "FallbackToLogsOnError"},
+        ),
+        Box(
+            "printf sealed >/dev/termination-log",
+            name="sealed",
+            more={"securityContext": {"readOnlyRootFilesystem": True}},
+        ),
+    ]
+    with rig.run(*boxes) as run:
+        status = run.ended()
+        assert {box.name: ended(status, box.name).message for box in boxes} == {
+            "usual": 'all\nis "well"',
+            "own": "because\n",
+            "long": ("0123456789\n" * 600)[:6000][-4096:],
+            "both": "said\n",
+            "sealed": "sealed",
+        }
+
+
+@pytest.mark.needs("mounts", "restarts")
+def test_a_message_belongs_to_one_attempt(rig: Rig) -> None:
+    script = "mkdir /v/data/began || exec sleep 300; printf first >/dev/termination-log; exit 3"
+    spec = {"restartPolicy": "OnFailure", "volumes": [{"name": "data", "emptyDir": {}}]}
+    with rig.run(Box(script, volumes=["data"]), **spec) as run:
+        status = run.until(
+            lambda s: runs(container(s, "main")) and container(s, "main").restart_count == 1, "it runs again"
+        )
+        last = container(status, "main").last_state
+        assert isinstance(last, Terminated)
+        assert (last.exit_code, last.message) == (3, "first")
+
+
 def test_one_main_ends_early(rig: Rig) -> None:
     with rig.run(Box("exit 0"), Box("sleep 300", name="other", **FOREVER)) as run:
         status = run.until(

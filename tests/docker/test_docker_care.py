@@ -189,17 +189,3 @@ def test_a_pre_stop_longer_than_the_grace_is_cut_and_term_still_comes(rig: Rig) 
         final = run.delete(grace=3)
         assert final is not None
         assert ended(final).exit_code == 6
-
-
-def test_the_end_of_a_log_is_the_message_only_of_what_failed(rig: Rig) -> None:
-    policy = {"terminationMessagePolicy": "FallbackToLogsOnError"}
-    boxes = [
-        Box("echo why; exit 3", name="bad", more=policy),
-        Box("echo why", name="good", more=policy),
-        Box("echo why; echo said > /tmp/m; exit 4", name="said", more={**policy, "terminationMessagePath": "/tmp/m"}),
-        Box("echo why; exit 5", name="plain"),
-    ]
-    with rig.run(*boxes) as run:
-        status = run.ended()
-        messages = {box.name: ended(status, box.name).message for box in boxes}
-        assert messages == {"bad": "why\n", "good": "", "said": "said\n", "plain": ""}

@@ -5,8 +5,6 @@ from __future__ import annotations
 from interlink.bundle import care
 from interlink.bundle.text import line, text
 
-FALLBACK = "FallbackToLogsOnError"
-
 
 def script(cared: care.Care) -> bytes:
     """Return the text of `care/<container>.sh`."""

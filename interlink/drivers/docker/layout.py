@@ -24,7 +24,9 @@ from interlink.model.status import Kind
 from interlink.remote import shell
 
 PAUSE = docker.PAUSE
-_OURS = frozenset(("probes", "hooks", "terminationMessage"))  # what our scripts do, not the engine
+_OURS = frozenset(
+    ("probes", "hooks", "terminationMessagePath", "terminationMessagePolicy")
+)  # what our scripts do, not the engine
 
 
 def grace(pod: PodRef) -> int:
@@ -88,7 +90,7 @@ class _Bundle:
         yield from self._volumes(volumes)
         for container in self.pod.containers:
             yield from self._container(container, volumes)
-        quoting = [c.name for c in self.pod.containers if c.raw.get("terminationMessagePolicy") == caring.FALLBACK]
+        quoting = [c.name for c in self.pod.containers if c.quotes_log]
         if quoting:
             yield tar.File("fallback", f"{' '.join(quoting)}\n".encode())
         resolver = network.resolv_conf(self.pod, self.where.dns)

@@ -1,14 +1,15 @@
 """What the host prints about its pods, as listings; pure.
 
 The lines are `facts` (JSON, by bundle/job.py) and the records of `supervisor.sh`: "pod ...", one "c ..." per
-container, "e NUMBER TIME TYPE REASON NAME MESSAGE" per event, "end"; besides "time NOW", "lost UID TIME [REASON
-MESSAGE]" (a pod whose supervisor cannot tell its end any more), "kept UID" (a deleted one), "job UID ID TIME" and
-"accepted UID TIME EXPIRES" (of a batch system). Fields are separated by tabs, "-" is nothing. A record without
-its "end" is not believed.
+container, "m INDEX ATTEMPT BASE64" per termination message, "e NUMBER TIME TYPE REASON NAME MESSAGE" per event, "end";
+besides "time NOW", "lost UID TIME [REASON MESSAGE]" (a pod whose supervisor cannot tell its end any more), "kept UID"
+(a deleted one), "job UID ID TIME" and "accepted UID TIME EXPIRES" (of a batch system). Fields are separated by tabs,
+"-" is nothing. A record without its "end" is not believed.
 """
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -49,6 +50,8 @@ class Record:
     facts: Mapping[str, Any]
     pod: list[str] = field(default_factory=list)
     containers: dict[int, list[str]] = field(default_factory=dict)
+    messages: dict[tuple[int, int], str] = field(default_factory=dict)
+    """What a container's attempt has left as its termination message, by the numbers of both."""
     events: list[list[str]] = field(default_factory=list)
     lost: Lost | None = None
     kept: bool = False
@@ -127,19 +130,22 @@ def _attach(text: str, records: Mapping[str, Record]) -> None:
     """Give each complete record to its pod."""
     pod: list[str] = []
     containers: dict[int, list[str]] = {}
+    messages: dict[tuple[int, int], str] = {}
     events: list[list[str]] = []
     for words in _lines(text):
         match words:
             case ["pod", *rest] if len(rest) == 9:
-                pod, containers, events = rest, {}, []
+                pod, containers, messages, events = rest, {}, {}, []
             case ["c", index, *rest] if pod and len(rest) >= 9:
                 containers[int(index)] = [*rest[:8], "\t".join(rest[8:])]
+            case ["m", index, attempt, encoded] if pod:
+                messages[int(index), int(attempt)] = base64.b64decode(encoded).decode("utf-8", "replace")
             case ["e", *rest] if pod and len(rest) == 6:
                 events.append(rest)
             case ["end"]:
                 if pod and pod[0] in records:
                     record = records[pod[0]]
-                    record.pod, record.containers, record.events = pod, containers, events
+                    record.pod, record.containers, record.messages, record.events = pod, containers, messages, events
                 pod = []
 
 
@@ -187,20 +193,22 @@ def _container(record: Record, index: int, raw: Mapping[str, Any]) -> ContainerS
     if words is None or words[0] == "new" or (words[0] == "pulling" and words[7] == "-"):
         return idle
     if words[0] in ("pulling", "unready") and record.lost is None:
-        return _unready(idle, words)
+        return _unready(idle, words, record.messages.get((index, int(words[1]) - 1), ""))
     state, attempt, _, started, finished, code, reason, last, message = words
     runtime = record.facts.get("runtime", "process")  # bundles of earlier versions do not say
     made = state != "ended" or started != "-"  # what ends with the pod before it could be made was no container
     identity = f"{runtime}://{record.facts['uid']}/{raw['name']}/{attempt}" if made else ""
+    said = record.messages.get((index, int(attempt)), "")
     latest = Terminated(
         int(code),
         _word(reason),
-        _word(message),
+        ": ".join(filter(None, (_word(message), said))),
         started_at=_time(started),
         finished_at=_time(finished),
         container_id=identity,
     )
-    shown, before = _shown(state, latest, _last(last), record)
+    before = _last(last, record.messages.get((index, int(attempt) - 1), ""))
+    shown, before = _shown(state, latest, before, record)
     return ContainerStatus(
         name=raw["name"],
         kind=kind,
@@ -214,9 +222,9 @@ def _container(record: Record, index: int, raw: Mapping[str, Any]) -> ContainerS
     )
 
 
-def _unready(idle: ContainerStatus, words: list[str]) -> ContainerStatus:
+def _unready(idle: ContainerStatus, words: list[str], said: str) -> ContainerStatus:
     """Return a container whose image is not there, or that cannot be made for another reason."""
-    last = _last(words[7])
+    last = _last(words[7], said)
     waiting = Waiting(_word(words[6]), _word(words[8]))
     return replace(idle, state=waiting, last_state=last, restart_count=max(int(words[1]) - 1, 0))
 
@@ -244,11 +252,11 @@ def _unborn(record: Record, index: int) -> Waiting:
     return Waiting("PodInitializing" if inits else "ContainerCreating")
 
 
-def _last(words: str) -> Terminated | None:
+def _last(words: str, message: str) -> Terminated | None:
     if words == "-":
         return None
     code, reason, started, finished = words.split(" ")
-    return Terminated(int(code), reason, started_at=_time(started), finished_at=_time(finished))
+    return Terminated(int(code), reason, message, started_at=_time(started), finished_at=_time(finished))
 
 
 def _word(word: str) -> str:

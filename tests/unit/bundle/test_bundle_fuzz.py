@@ -18,7 +18,7 @@ from interlink.model.pod import Pod, PodRequest
 
 RICH: dict[str, Any] = json.loads((Path(__file__).parents[2] / "cases" / "bundle" / "rich.json").read_text())
 FEATURES = checks.Features(
-    supports=fields.ENGINE | {"hooks", "probes", "terminationMessage", "hostNetwork"},
+    supports=fields.ENGINE | {"hooks", "probes", "terminationMessagePath", "terminationMessagePolicy", "hostNetwork"},
     hostpath_roots=("/srv",),
     resources=frozenset({"nvidia.com/gpu"}),
 )
