@@ -13,7 +13,7 @@ else is refused. The network is the host's, so a pod's containers share localhos
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from interlink.bundle import binds, inside, network, process, pulling, resources
 from interlink.bundle.env import EnvVar
@@ -87,12 +87,13 @@ __il_image
 {found}if [ ! -e {box}/run ]; then
 	__il_found "$1" || echo "exec: \\"$1\\": no such executable file" >{box}/refused
 	unset PWD OLDPWD
+	# env, if the image has one, removes what the interpreter protects, and calls a program by the name it was given
+	case $1 in *=*) ;; *) ! command -v env >/dev/null || exec env {protected} "$@" ;; esac
 	exec "$@"
 fi
 """
-_LEFT_BEHIND = (
-    *("ENVIRONMENT", "NO_EVAL", "COMMAND", "APPNAME", "BIND"),  # CONTAINER and NAME are protected
-)
+_LEFT_BEHIND = ("ENVIRONMENT", "NO_EVAL", "COMMAND", "APPNAME", "BIND")
+_PROTECTED = ("CONTAINER", "NAME")
 
 
 def admit(pod: Pod, container: Container, site: Site) -> None:
@@ -176,17 +177,22 @@ def _devices() -> str:
 
 
 def _inside(launch: Launch) -> str:
-    left = [f"{tool}_{what}" for tool in ("APPTAINER", "SINGULARITY") for what in _LEFT_BEHIND]
     libraries = [] if resources.gpu_count(launch.container) else ["LD_LIBRARY_PATH"]
     own = () if launch.pod.spec.get("hostNetwork") else (_hostname(launch),)
     mark = () if "--pid" in _isolation(launch.pod) else (_mark(launch),)
     return _INSIDE.format(
         box=_BOX,
-        unset=" ".join([*left, *libraries]),
+        unset=" ".join([*_of_both(_LEFT_BEHIND), *libraries]),
         message=_message(launch),
         exports=_with_carriage_returns(exports((*own, *mark, *launch.env))),
         found=inside.FOUND,
+        protected=" ".join(f"-u {name}" for name in _of_both(_PROTECTED)),
     )
+
+
+def _of_both(names: Iterable[str]) -> list[str]:
+    """Return variables by the names that apptainer and singularity give them."""
+    return [f"{tool}_{name}" for tool in ("APPTAINER", "SINGULARITY") for name in names]
 
 
 def _with_carriage_returns(script: str) -> str:

@@ -110,6 +110,6 @@ def _names(launch: Launch) -> Iterator[Mount]:
     if not launch.pod.spec.get("hostNetwork"):
         for name in ("hosts", "hostname"):
             source = text(DIRECTORY, f"/box/{launch.container.name}/{name}")
-            yield Mount("bind", source, f"/etc/{name}", sealed)
+            yield Mount("bind", source, f"/etc/{name}", sealed and name != "hosts")  # as a kubelet has it
     if network.resolv_conf(launch.pod, launch.site.dns) is not None:
         yield Mount("bind", text(DIRECTORY, "/resolv.conf"), "/etc/resolv.conf", sealed)

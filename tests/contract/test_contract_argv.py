@@ -88,7 +88,14 @@ def test_a_clean_environment(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
         run.ended()
         names = {line.split("=")[0] for line in run.log().decode().splitlines()}
         assert "PATH" in names
+        assert not {name for name in names if name.startswith(("APPTAINER", "SINGULARITY", "SLURM"))}
         assert not names & {"LEAKED_FROM_TEST", "SSH_CONNECTION", "SSH_CLIENT", "MAIL", "PYTEST_CURRENT_TEST"}
+
+
+def test_a_program_is_called_by_the_name_it_was_given(rig: Rig) -> None:
+    with rig.run(Box(argv=["cat", "/proc/self/cmdline"])) as run:
+        run.ended()
+        assert run.log() == b"cat\0/proc/self/cmdline\0"
 
 
 def test_working_directory(rig: Rig) -> None:

@@ -50,6 +50,19 @@ def test_references(image: str, prefix: str, wanted: str) -> None:
     assert pulling.reference(image, prefix) == wanted
 
 
+@pytest.mark.parametrize(
+    ("path", "linked"),
+    [("", True), ("/dev/termination-log", True), ("/v/data/why", True), ("/tmp/why", False), ("/v/database", False)],
+)
+def test_the_file_for_the_message_is_a_link_where_nothing_new_can_be_mounted(path: str, linked: bool) -> None:
+    container = {"terminationMessagePath": path, "volumeMounts": [{"name": "data", "mountPath": "/v/data"}]}
+    found = files(pod(container, volumes=[{"name": "data", "emptyDir": {}}]))
+    place = path or "/dev/termination-log"
+    is_linked = f"ln -sf /.singularity.d/il/message {place} " in found["start/main.inside"].data.decode()
+    is_mounted = f"target={place}" in found["start/main"].data.decode()
+    assert (is_linked, is_mounted) == (linked, not linked)
+
+
 def test_equal_basenames_are_different_images() -> None:
     keys = {files(pod({"image": image}))["image/main"].data for image in ("a.example/x:1", "b.example/x:1")}
     assert len(keys) == 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 
 import pytest
@@ -15,10 +16,12 @@ FACTS = {
 }  # fmt: skip
 
 
-def printed(*containers: str, ending: str = "-", over: str = "-", more: str = "", end: str = "end\n") -> str:
+def printed(
+    *containers: str, ending: str = "-", over: str = "-", said: str = "", more: str = "", end: str = "end\n"
+) -> str:
     pod = f"pod\tu1\t7\t100\t5555\tboot\t1700000000\t{ending}\t{over}\t10.0.0.9\n"
     rows = "".join(f"c\t{index}\t{row}\n" for index, row in enumerate(containers))
-    return f"time\t1700000100\n{json.dumps(FACTS)}\n{pod}{rows}{end}{more}"
+    return f"time\t1700000100\n{json.dumps(FACTS)}\n{pod}{rows}{said}{end}{more}"
 
 
 RUNS = "running\t0\t42\t1700000001\t-\t0\t-\t-\t-"
@@ -96,6 +99,36 @@ def test_back_off_shows_the_attempt_before() -> None:
     assert only.state.reason == "CrashLoopBackOff"
     assert only.last_state is not None
     assert (only.last_state.exit_code, only.restart_count) == (3, 1)
+
+
+def message(index: int, attempt: int, text: bytes) -> str:
+    return f"m\t{index}\t{attempt}\t{base64.b64encode(text).decode()}\n"
+
+
+def test_what_an_attempt_has_left_is_its_message() -> None:
+    again = "running\t2\t42\t1700000005\t-\t0\t-\t4 Error 1 2\t-"
+    said = message(0, 0, "a \u00e9\nb\tend\n".encode()) + message(1, 1, b"before\xff") + message(1, 0, b"long ago")
+    init, main = records.read(printed(WELL, again, said=said)).pods["u1"].containers
+    assert isinstance(init.state, Terminated)
+    assert init.state.message == "a \u00e9\nb\tend\n"
+    assert main.last_state is not None
+    assert (main.last_state.exit_code, main.last_state.message) == (4, "before\ufffd")
+
+
+@pytest.mark.parametrize("state", ["pulling", "unready"])
+def test_the_message_of_an_attempt_whose_successor_waits_for_its_image(state: str) -> None:
+    row = f"{state}\t1\t-\t1700000001\t1700000002\t3\tErrImagePull\t4 Error 1 2\tno such image"
+    main = records.read(printed(WELL, row, said=message(1, 0, b"why"))).pods["u1"].containers[1]
+    assert isinstance(main.state, Waiting)
+    assert main.last_state is not None
+    assert main.last_state.message == "why"
+
+
+def test_a_message_of_ours_comes_before_that_of_the_container() -> None:
+    row = ENDED.format(128, "StartError", "the runtime could not start it")
+    state = records.read(printed(WELL, row, said=message(1, 0, b"why"))).pods["u1"].containers[1].state
+    assert isinstance(state, Terminated)
+    assert state.message == "the runtime could not start it: why"
 
 
 def test_a_lost_line_of_an_unknown_pod_harms_nobody() -> None:
