@@ -64,17 +64,18 @@ convert() {
 	mkdir -p "$cache/ref" "$cache/sif" "$cache/use" "$cache/tmp" 2>"image/$name.out" ||
 		refuse ErrImagePull "$(said "image/$name.out")"
 	: >"image/$name.began"
+	verdict="Container image \"$shown\" already present on machine"
 	if present && [ "$policy" != Always ] && use; then
-		result Pulled "Container image \"$shown\" already present on machine"
+		result Pulled "$verdict"
 		return
 	fi
 	[ "$policy" != Never ] ||
 		refuse ErrImageNeverPull "Container image \"$shown\" is not present with pull policy of Never"
 	lock
 	if present && { [ "$policy" != Always ] || [ "$cache/ref/$key" -nt "image/$name.began" ]; } && use; then
-		result Pulled "Container image \"$shown\" already present on machine"
-	elif pull && use; then
-		result Pulled "Successfully pulled image \"$shown\""
+		result Pulled "$verdict"
+	elif pull && verdict="Successfully pulled image \"$shown\"" && use; then
+		result Pulled "$verdict"
 		prune
 	else
 		refuse ErrImagePull "Failed to pull image \"$shown\": $(said "image/$name.out")"
@@ -89,8 +90,9 @@ fi
 case $image in
 /*)
 	[ -e "$image" ] || refuse ErrImagePull "Failed to pull image \"$shown\": there is no $image on $(uname -n)"
+	verdict="Container image \"$shown\" already present on machine"
 	ready "$image"
-	result Pulled "Container image \"$shown\" already present on machine"
+	result Pulled "$verdict"
 	;;
 *) convert ;;
 esac

@@ -54,8 +54,8 @@ on_pulled() { # INDEX CODE
 		give_up
 		return
 	fi
-	word= text=
-	IFS=$tab read -r word text <"image/$name.result" || {
+	word= text= pulled=
+	IFS=$tab read -r word text pulled <"image/$name.result" || {
 		word=CreateContainerError text=$(tail -n 1 "image/$name.err" | tr '\t' ' ')
 	}
 	rm -f "image/$name.result"
@@ -64,6 +64,7 @@ on_pulled() { # INDEX CODE
 		eval "put_off_$i=0"
 		launch
 	else
+		case $word:$pulled in CreateContainer*:?*) tell Normal Pulled "$pulled" ;; esac
 		put_off "$word" "$text"
 	fi
 }
@@ -128,7 +129,7 @@ launch() {
 	put finished ""
 	put reason ""
 	put message ""
-	eval "termed_$i= size_$i=0 devices=\$devices_$i"
+	eval "termed_$i= stood_$i= size_$i=0 devices=\$devices_$i"
 	(
 		trap - TERM
 		log=logs/$name.$attempt
@@ -158,8 +159,22 @@ on_started() { # INDEX PID
 	put started "$(now)"
 	put state running
 	tell Normal Created "Created container $name"
-	tell Normal Started "Started container $name"
+	later 1 "stands $i $attempt"
 	[ -z "$killing" ] || slay
+}
+
+# Whether its program could be started shows a moment later.
+on_stands() { # INDEX ATTEMPT
+	load "$1"
+	[ "$state:$attempt" = "running:$2" ] && [ ! -e "box/$name/refused" ] || return 0
+	if [ -d "box/$name" ] && [ ! -e "box/$name/stands" ]; then later 1 "stands $1 $2"; else tell_start; fi
+}
+
+tell_start() {
+	eval "stood=\$stood_$i"
+	[ -z "$stood" ] || return 0
+	eval "stood_$i=yes"
+	tell Normal Started "Started container $name"
 }
 
 on_ended() { # INDEX CODE
@@ -181,6 +196,7 @@ on_ended() { # INDEX CODE
 	put reason Error
 	[ "$code" != 0 ] || put reason Completed
 	blame
+	if [ "$reason" = StartError ]; then tell Warning Failed "Error: $message"; else tell_start; fi
 	leave
 	mark
 	[ -n "$ending" ] || ! comes_back || back_off
@@ -313,6 +329,7 @@ halt() {
 }
 
 ask_to_stop() {
+	tell_start
 	tell Normal Killing "Stopping container $name"
 	send_stop
 }

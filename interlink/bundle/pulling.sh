@@ -7,14 +7,16 @@
 #   runtime program       what fetches and runs it
 #
 # and sources the runtime's own script after. Exit 0: the container can be launched. In any case image/NAME.result holds
-# "REASON<tab>MESSAGE". Credentials are in pull/NAME/N, best first; `fetch`, the runtime's, pulls with one or without.
+# "REASON<tab>MESSAGE", and behind another tab what became of the image if something else is wrong. Credentials are in pull/NAME/N, best first; `fetch`, the runtime's, pulls with one or without.
 set -u
 umask 077
 tab='	'
 
-result() { printf '%s\t%s\n' "$1" "$2" >"image/$name.new" && mv -f "image/$name.new" "image/$name.result"; }
+verdict= # what becomes of the image
+
+result() { printf '%s\t%s%s\n' "$1" "$2" "${3:+$tab$3}" >"image/$name.new" && mv -f "image/$name.new" "image/$name.result"; }
 refuse() {
-	result "$1" "$2"
+	result "$1" "$2" "$verdict"
 	exit 1
 }
 

@@ -27,6 +27,7 @@ save() {
 
 # tell TYPE REASON MESSAGE: an event of the container at hand. The record holds the last sixteen.
 tell() {
+	unsaved=yes
 	events=$((events + 1))
 	told="${told}e$tab$events$tab$(now)$tab$1$tab$2$tab$name$tab$3
 "

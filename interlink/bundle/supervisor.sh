@@ -188,14 +188,14 @@ while [ -z "$over" ]; do
 	read -r event a b <&3
 	[ -z "$signalled" ] || on_signal
 	case $event in
-	started | ended | due | pull | pulled | stale | resend) "on_$event" "$a" "$b" ;;
+	started | stands | ended | due | pull | pulled | stale | resend) "on_$event" "$a" "$b" ;;
 	stop) finish Deleted "$a" ;;
 	deadline) [ -n "$ending" ] || finish DeadlineExceeded "$grace" ;;
 	kill) on_kill ;;
 	tick) tick ;;
 	esac
 	advance
-	[ "$event" = tick ] && [ -z "$unsaved" ] || save
+	case $event:$unsaved in tick: | stands:) ;; *) save ;; esac
 done
 
 # Secrets go as soon as nothing can be started any more.

@@ -56,6 +56,14 @@ def runner(
         yield Polled(client, server)
 
 
+def flags(driver: Runner, server: str, *, inventory: Sequence[str] = (), token_file: str = "") -> list[str] | None:
+    """Return what the tasks on pods need to speak to the same; None for a server that has only the contract."""
+    if server and not isinstance(driver, Client):
+        return None
+    places = [word for place in inventory for word in ("--inventory", place)]
+    return [*(["--server", server] if server else places), *(["--token-file", token_file] if token_file else [])]
+
+
 def find(driver: Composition, name: str) -> PodRecord:
     """Return the pod of a UID, a name or namespace/name; InputError if there is none, or more than one."""
     records = driver.pods()

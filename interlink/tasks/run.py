@@ -42,11 +42,12 @@ def run(
 ) -> None:
     """Run the pods of a manifest, show their logs, and end with their exit code."""
     requests = manifests.requests(documents.read(manifest), lambda: str(uuid.uuid4()))
-    options = Options(detach=detach, keep=keep, wait_start=wait_start)
     with (
         reaching.runner(server, inventory=inventory or (), limit=limit, token_file=token_file, strict=strict) as driver,
         reaching.polite_signals(),
     ):
+        flags = reaching.flags(driver, server, inventory=inventory or (), token_file=token_file)
+        options = Options(detach=detach, keep=keep, wait_start=wait_start, flags=flags)
         code = Session(driver, requests, options, _tell, LineWriter()).run()
     if code:
         raise Exit(code=code)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -163,6 +164,18 @@ def test_detached_pods_go_on_and_can_be_read_and_deleted(here: Cli, tmp_path: Pa
     assert json.loads(here("pods.show", record["uid"]))["uid"] == record["uid"]
     here("pods.delete", "lasting")
     assert json.loads(here("pods.list", "--json"))["pods"] == []
+
+
+def test_what_a_detached_run_proposes_works_as_it_stands(here: Cli, tmp_path: Path) -> None:
+    manifest, flag = written(tmp_path / "p.json", pod("lasting", "sh", "-c", "echo started; sleep 600")), here.inventory
+    here.inventory = tmp_path / "another.yaml"  # is not read: the flag wins
+    here("run", manifest, "--detach", "--inventory", str(flag))
+    found = re.search(r"goes on; log: interlink (.*), remove: interlink (.*)", here.err)
+    assert found, here.err
+    log, remove = map(shlex.split, found.groups())
+    wait_for(lambda: "started" in here(*log))
+    here(*remove)
+    assert json.loads(here("pods.list", "--json", "--inventory", str(flag)))["pods"] == []
 
 
 def test_kept_pods_stay_until_they_are_deleted(here: Cli, tmp_path: Path) -> None:

@@ -48,8 +48,15 @@ class Supervised:
         return self.base / "pods" / self.pod.uid
 
     def status(self) -> PodStatus:
-        lines = (self.directory / "facts").read_text() + (self.directory / "status").read_text()
-        return records.read(lines).pods[self.pod.uid]
+        return self._reading().pods[self.pod.uid]
+
+    def events(self, name: str = "main") -> list[tuple[str, str]]:
+        """Return reason and message of what was told of a container."""
+        told = self._reading().records[self.pod.uid].events
+        return [(reason, message) for _, _, _, reason, about, message in told if about == name]
+
+    def _reading(self) -> records.Reading:
+        return records.read((self.directory / "facts").read_text() + (self.directory / "status").read_text())
 
     def log(self, name: str = "main", attempt: int = 0) -> str:
         return (self.directory / "logs" / f"{name}.{attempt}").read_text()

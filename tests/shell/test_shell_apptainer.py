@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from interlink.drivers.supervised import records
 from interlink.model.status import Phase
 from tests.contract.factories import shell_apptainer
 from tests.contract.support import FOREVER, Box, Rig, wait
@@ -40,6 +41,14 @@ def test_what_mounts_the_image_ends_with_the_container(rig: Rig, left: Callable[
         run.running("stopped")
         run.delete(0)
     wait(lambda: left(MOUNTS) <= before and not left("4321"), "nothing of the containers is left")
+
+
+def test_a_container_whose_program_is_missing_was_never_started(rig: Rig) -> None:
+    with rig.run(Box(argv=["/no/such"]), Box("exit 3", name="good")) as run:
+        run.ended()
+        told = records.read(rig.driver._bundles.call("il_show", run.uid).text).records[run.uid].events
+        reasons = {name: [reason for _, _, _, reason, about, _ in told if about == name] for name in ("main", "good")}
+        assert reasons == {"main": ["Pulled", "Created", "Failed"], "good": ["Pulled", "Created", "Started"]}
 
 
 def test_nothing_outlives_a_killed_supervisor(rig: Rig, left: Callable[[str], set[str]]) -> None:

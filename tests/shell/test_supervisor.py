@@ -40,6 +40,32 @@ def test_success_is_exit_code_0(shell: list[str], tmp_path: Path) -> None:
         assert pod.status().phase is Phase.SUCCEEDED
 
 
+CREATED, STARTED = ("Created", "Created container main"), ("Started", "Started container main")
+
+
+@shells
+def test_a_container_is_called_started_when_its_program_was(shell: list[str], tmp_path: Path) -> None:
+    with supervised(shell, tmp_path, request(box("exit 3"), box("true", "no", command=["/no/such"]))) as pod:
+        pod.end()
+        assert pod.events() == [CREATED, STARTED]
+        created, failed = pod.events("no")
+        assert (created[0], failed[0]) == ("Created", "Failed")
+        assert failed[1].startswith("Error: exec: /no/such")
+
+
+@shells
+def test_a_container_is_called_started_while_it_runs(shell: list[str], tmp_path: Path) -> None:
+    with supervised(shell, tmp_path, request(box("echo up; sleep 300"))) as pod:
+        pod.until("up")
+        end = time.monotonic() + DEADLINE
+        while pod.events() != [CREATED, STARTED]:
+            assert time.monotonic() < end, pod.events()
+            time.sleep(0.05)
+        pod.tell("stop 0")
+        pod.end()
+        assert [reason for reason, _ in pod.events()] == ["Created", "Started", "Killing"]
+
+
 @shells
 def test_restart_at_once_then_after_ten_seconds(shell: list[str], tmp_path: Path) -> None:
     with supervised(shell, tmp_path, request(box("echo $IL_CONTAINER; exit 4"), restartPolicy="OnFailure")) as pod:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import queue
+import shlex
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -45,6 +46,8 @@ class Options:
     detach: bool = False
     keep: bool = False
     wait_start: float = 120.0
+    flags: Sequence[str] | None = ()
+    """What our tasks need to find a detached pod again; None where they do not work."""
 
 
 @dataclass
@@ -140,8 +143,11 @@ class Session:
             self._clean_up()
             return
         for pod in self.pods.values():
-            name = pod.ref.name
-            self.tell(f"{pod.label}goes on; log: interlink pods.logs {name}, remove: interlink pods.delete {name}")
+            if self.options.flags is None:
+                self.tell(f"{pod.label}goes on as {pod.ref.uid}; the server keeps it until its own users delete it")
+                continue
+            words = shlex.join([pod.ref.name, *self.options.flags])
+            self.tell(f"{pod.label}goes on; log: interlink pods.logs {words}, remove: interlink pods.delete {words}")
 
     def _follow(self) -> int:
         while not all(p.launched if self.options.detach else p.done for p in self.pods.values()):

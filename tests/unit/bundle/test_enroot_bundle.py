@@ -144,7 +144,7 @@ class Images:
         tool.chmod(0o755)
 
     def ready(self, request: PodRequest) -> tuple[standin.Bundle, list[str]]:
-        """Have the image of a pod ready; return its bundle, and the reason and message that came of it."""
+        """Have the image of a pod ready; return its bundle, and the reason, message and image that came of it."""
         cache = {"image_cache": str(self.path / "cache"), "image_cache_bytes": 1 << 30}
         made = standin.Bundle(self.path / "bundle", request, "enroot", {}, **cache)
         made.program.write_text(IMPORT)
@@ -168,7 +168,8 @@ def test_an_image_is_imported_once_and_looked_at(tmp_path: Path) -> None:
 
 
 def test_an_image_that_starts_nothing_needs_a_command(tmp_path: Path) -> None:
-    assert Images(tmp_path / "a", rc="").ready(pod())[1] == ["CreateContainerError", "no command specified"]
+    pulled = 'Successfully pulled image "busybox:1.36"'
+    assert Images(tmp_path / "a", rc="").ready(pod())[1] == ["CreateContainerError", "no command specified", pulled]
     assert Images(tmp_path / "b", rc="").ready(pod({"command": ["x"]}))[1][0] == "Pulled"
 
 

@@ -68,8 +68,26 @@ class Place:
         return []
 
 
-def session(place: Place, said: list[str]) -> Session:
-    return Session(cast(Composition, place), [REQUEST], Options(), said.append, lambda prefix, line: None)
+def session(place: Place, said: list[str], **options: Any) -> Session:
+    return Session(cast(Composition, place), [REQUEST], Options(**options), said.append, lambda prefix, line: None)
+
+
+@pytest.mark.parametrize(
+    ("flags", "line"),
+    [
+        (
+            ["--server", "http://h 1"],
+            "goes on; log: interlink pods.logs p --server 'http://h 1', remove: interlink pods.delete p",
+        ),
+        (None, "goes on as u1; the server keeps it until its own users delete it"),
+    ],
+)
+def test_a_detached_pod_is_left_with_words_that_lead_back_to_it(flags: list[str] | None, line: str) -> None:
+    said: list[str] = []
+    place = Place(shown=[DONE])
+    assert session(place, said, detach=True, flags=flags).run() == 0
+    assert place.pods == {"u1"}
+    assert said[-1].startswith(line)
 
 
 def test_a_pod_whose_create_was_interrupted_is_deleted() -> None:
