@@ -3,8 +3,8 @@
 Always `exec`, with the command worked out from the image's own settings (apptainer.sh keeps them beside it), so
 that an image without a shell runs as well; `run` is for images that have only a runscript. The runtime sources
 every script below /.singularity.d/env with an interpreter of its own, inside the container, before it starts the
-command: ours, the last of them, sets the pod's variables, notes that the container stands, looks whether the
-command can be started, and starts it. So a container's own exit code 255 is never taken for the runtime's.
+command: ours, the last of them, sets the pod's variables, looks whether the command can be started, notes that
+the container stands, and starts it. So a container's own exit code 255 is never taken for the runtime's.
 
 Processes are the user that we log in as, in no other group, without any capability: who asks for something
 else is refused. The network is the host's, so a pod's containers share localhost with each other and with it.
@@ -72,7 +72,6 @@ else
 fi"""
 # Sourced inside the container, by the runtime's interpreter; `$@` is the command.
 _INSIDE = """\
-: >{box}/stands
 . {box}/address
 unset PS1 PROMPT_COMMAND LANG {unset}
 export HOME=/
@@ -84,8 +83,9 @@ __il_image() {{
 }}
 __il_image
 {message}{exports}
-{found}if [ ! -e {box}/run ]; then
-	__il_found "$1" || echo "exec: \\"$1\\": no such executable file" >{box}/refused
+{found}[ -e {box}/run ] || __il_found "$1" || echo "exec: \\"$1\\": no such executable file" >{box}/refused
+: >{box}/stands
+if [ ! -e {box}/run ]; then
 	unset PWD OLDPWD
 	# env, if the image has one, removes what the interpreter protects, and calls a program by the name it was given
 	case $1 in *=*) ;; *) ! command -v env >/dev/null || exec env {protected} "$@" ;; esac

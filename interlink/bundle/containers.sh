@@ -159,17 +159,10 @@ on_started() { # INDEX PID
 	put started "$(now)"
 	put state running
 	tell Normal Created "Created container $name"
-	later 1 "stands $i $attempt"
 	[ -z "$killing" ] || slay
 }
 
-# Whether its program could be started shows a moment later.
-on_stands() { # INDEX ATTEMPT
-	load "$1"
-	[ "$state:$attempt" = "running:$2" ] && [ ! -e "box/$name/refused" ] || return 0
-	if [ -d "box/$name" ] && [ ! -e "box/$name/stands" ]; then later 1 "stands $1 $2"; else tell_start; fi
-}
-
+# Whether its program could be started shows a moment after the runtime was.
 tell_start() {
 	eval "stood=\$stood_$i"
 	[ -z "$stood" ] || return 0

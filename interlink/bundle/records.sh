@@ -45,11 +45,15 @@ mark() {
 	beat=1
 }
 
-mark_running() { [ "$state" != running ] || mark; }
+look_at_running() {
+	[ "$state" = running ] || return 0
+	mark
+	if [ ! -d "box/$name" ]; then tell_start; elif [ -e "box/$name/stands" ] && [ ! -e "box/$name/refused" ]; then tell_start; fi
+}
 
-# Look at the logs every second while something is written, else less and less often, up to 16 s.
+# Look at the containers and their logs every second while something is written, else less and less often, up to 16 s.
 tick() {
 	beat=$((beat < 16 ? beat * 2 : 16))
-	each mark_running
+	each look_at_running
 	[ -n "$over" ] || later "$beat" tick
 }

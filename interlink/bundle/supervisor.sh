@@ -188,14 +188,14 @@ while [ -z "$over" ]; do
 	read -r event a b <&3
 	[ -z "$signalled" ] || on_signal
 	case $event in
-	started | stands | ended | due | pull | pulled | stale | resend) "on_$event" "$a" "$b" ;;
+	started | ended | due | pull | pulled | stale | resend) "on_$event" "$a" "$b" ;;
 	stop) finish Deleted "$a" ;;
 	deadline) [ -n "$ending" ] || finish DeadlineExceeded "$grace" ;;
 	kill) on_kill ;;
 	tick) tick ;;
 	esac
 	advance
-	case $event:$unsaved in tick: | stands:) ;; *) save ;; esac
+	[ "$event" = tick ] && [ -z "$unsaved" ] || save
 done
 
 # Secrets go as soon as nothing can be started any more.

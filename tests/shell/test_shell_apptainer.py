@@ -46,7 +46,7 @@ def test_what_mounts_the_image_ends_with_the_container(rig: Rig, left: Callable[
 def test_a_container_whose_program_is_missing_was_never_started(rig: Rig) -> None:
     with rig.run(Box(argv=["/no/such"]), Box("exit 3", name="good")) as run:
         run.ended()
-        told = records.read(rig.driver._bundles.call("il_show", run.uid).text).records[run.uid].events
+        told = records.read(rig.driver._bundles.call("il_list", run.uid).text).records[run.uid].events
         reasons = {name: [reason for _, _, _, reason, about, _ in told if about == name] for name in ("main", "good")}
         assert reasons == {"main": ["Pulled", "Created", "Failed"], "good": ["Pulled", "Created", "Started"]}
 

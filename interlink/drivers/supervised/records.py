@@ -203,7 +203,7 @@ def _container(record: Record, index: int, raw: Mapping[str, Any]) -> ContainerS
         int(code),
         _word(reason),
         ": ".join(filter(None, (_word(message), said))),
-        started_at=_time(started),
+        started_at=_time("0" if reason == "StartError" else started),  # a kubelet's word for never
         finished_at=_time(finished),
         container_id=identity,
     )
