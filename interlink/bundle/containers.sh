@@ -156,7 +156,8 @@ launch() {
 on_started() { # INDEX PID
 	load "$1"
 	put pid "$2"
-	put started "$(now)"
+	clock
+	put started "$now"
 	put state running
 	tell Normal Created "Created container $name"
 	[ -z "$killing" ] || slay
@@ -184,7 +185,8 @@ on_ended() { # INDEX CODE
 		launch
 		return
 	fi
-	put finished "$(now)"
+	clock
+	put finished "$now"
 	put state ended
 	put reason Error
 	[ "$code" != 0 ] || put reason Completed

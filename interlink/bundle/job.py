@@ -44,8 +44,8 @@ def compile_pod(request: PodRequest, site: Site | None = None) -> tuple[Entry, .
         File("plan", plan(pod, site).encode()),
         File("facts", facts(pod, site.runtime)),
         *(File(name, source(name)) for name in (*SCRIPTS, *runtimes.runtime(site).scripts)),
+        *(Directory(name, 0o700) for name in ("volumes", "logs", "work")),
         *_containers(request, site),
-        Directory("volumes", 0o700),
         *_volumes(request),
     )
 

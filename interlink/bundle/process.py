@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from interlink.bundle.site import Site
 from interlink.bundle.starting import Launch, Runtime, check_arguments, check_env, exports
-from interlink.bundle.tar import Entry, File
+from interlink.bundle.tar import Directory, Entry, File
 from interlink.bundle.text import line, text, word
 from interlink.errors import Unsupported
 from interlink.model.pod import Container, Pod
@@ -68,7 +68,8 @@ def check_ports(container: Container) -> None:
 
 def entries(launch: Launch) -> tuple[Entry, ...]:
     """Return the start script; Unsupported for variables and arguments that a shell or Linux cannot hand over."""
-    return (File(f"start/{launch.container.name}", script(launch).encode()),)
+    name = launch.container.name
+    return (File(f"start/{name}", script(launch).encode()), Directory(f"work/{name}", 0o700))
 
 
 def script(launch: Launch) -> str:
@@ -93,7 +94,7 @@ def script(launch: Launch) -> str:
 
 def _enter(name: str, directory: str) -> str:
     if not directory:
-        return f'mkdir -p "$IL_DIR/work/{name}" && cd "$IL_DIR/work/{name}" || fail "cannot make a working directory"'
+        return f'cd "$IL_DIR/work/{name}" || fail "its working directory is gone"'
     quoted = word(text(directory))
     return f'cd {quoted} 2>/dev/null || fail "workingDir: cannot enter "{quoted}'
 

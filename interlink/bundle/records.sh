@@ -29,7 +29,8 @@ save() {
 tell() {
 	unsaved=yes
 	events=$((events + 1))
-	told="${told}e$tab$events$tab$(now)$tab$1$tab$2$tab$name$tab$3
+	clock
+	told="${told}e$tab$events$tab$now$tab$1$tab$2$tab$name$tab$3
 "
 	[ "$events" -le 16 ] || told=${told#*"
 "}
@@ -38,6 +39,7 @@ tell() {
 # What a log holds by now goes into its index, with the time of the last write.
 mark() {
 	eval "size=\$size_$i"
+	[ -s "logs/$name.$attempt" ] || return 0
 	set -- $(stat -c '%Y %s' "logs/$name.$attempt" 2>/dev/null)
 	[ $# = 2 ] && [ "$2" != "$size" ] || return 0
 	echo "$1 $2" >>"logs/$name.$attempt.times"

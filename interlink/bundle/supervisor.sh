@@ -7,6 +7,7 @@
 #   start/NAME       what starts a container; runs under the environment that `launch` gives it
 #   image/NAME       what has its image ready, where the runtime runs images
 #   volumes/NAME/    files, at $IL_VOLUMES/NAME
+#   logs, work       directories for output, and to work in where there is no image
 #   accepted         "accepted UID TIME EXPIRES", if the pod came before it could start: its deadline counts from then
 #   grace            seconds, left by a delete before it sends TERM; without it, a batch system has sent that
 #
@@ -33,10 +34,12 @@ here=$PWD
 . "$lib/containers.sh"
 
 tab='	'
-seq=0 ending= over= signalled= unsaved= beat=1 ip= told= events=0
+now= seq=0 ending= over= signalled= unsaved= beat=1 ip= told= events=0
 pid= kind= name= state= # of the container at hand, set by `load`
 
-now() { date +%s; }
+# Every process that is started takes longer than all that this script does by itself, so the time is looked up once for
+# an event.
+clock() { [ -n "$now" ] || now=$(date +%s); }
 
 # The start time of a process, which with its id names it for ever; empty if it is gone or a zombie.
 birth() {
@@ -121,11 +124,11 @@ on_signal() {
 
 # A directory on this node's own disk, for what no other node needs, and one in its memory.
 places() {
-	scratch=$(mktemp -d "${TMPDIR:-/tmp}/il.XXXXXX") || scratch=$here/work/.node
-	mkdir -p "$scratch"
+	scratch=$(mktemp -d "${TMPDIR:-/tmp}/il.XXXXXX") || { scratch=$here/work/.node && mkdir -p "$scratch"; }
 	ln -sfn "$scratch" scratch
 	shared=$scratch/shared
-	[ -z "$memory" ] || shared=$(mktemp -d /dev/shm/il.XXXXXX) || shared=$scratch/shared
+	[ -n "$memory" ] || return 0
+	shared=$(mktemp -d /dev/shm/il.XXXXXX) || shared=$scratch/shared
 	ln -sfn "$shared" shared
 	for volume in $memory; do mkdir -p "$shared/$volume" && chmod 777 "$shared/$volume"; done
 }
@@ -156,7 +159,6 @@ me=$(birth $$)
 # Over NFS, the answer to a success may be lost, and the repetition then fails.
 ln -s "$$ $me $boot" claim 2>/dev/null || [ "$(readlink claim)" = "$$ $me $boot" ] || exit 0
 [ ! -e "../../gone/$uid" ] || exit 0
-mkdir -p logs work
 mkfifo events || exit 1
 exec 3<>events
 trap 'signalled=yes' TERM
@@ -164,11 +166,12 @@ trap 'signalled=yes' TERM
 # A background job of a shell without job control ignores INT and QUIT, and whoever started us may have
 # ignored more; where env can, undo that for the containers.
 reset=
-if env --default-signal true 2>/dev/null; then reset=--default-signal; fi
+if env --default-signal --version >/dev/null 2>&1; then reset=--default-signal; fi
 ip=$(hostname -I 2>/dev/null || hostname -i 2>/dev/null)
 ip=${ip%% *} ip=${ip:-127.0.0.1}
 
-born=$(now) killing= n=0
+clock
+born=$now killing= n=0
 while [ "$n" -lt "$count" ]; do
 	fresh
 	n=$((n + 1))
@@ -186,6 +189,7 @@ save
 while [ -z "$over" ]; do
 	event= a= b=
 	read -r event a b <&3
+	now=
 	[ -z "$signalled" ] || on_signal
 	case $event in
 	started | ended | due | pull | pulled | stale | resend) "on_$event" "$a" "$b" ;;
@@ -199,15 +203,14 @@ while [ -z "$over" ]; do
 done
 
 # Secrets go as soon as nothing can be started any more.
-chmod -R u+rwx "$scratch" 2>/dev/null
-rm -rf start volumes pull box "$scratch" "$shared" scratch shared
+set -- start volumes pull box "$scratch" "$shared" scratch shared events
+rm -rf "$@" 2>/dev/null || { chmod -R u+rwx "$scratch"; rm -rf "$@"; } 2>/dev/null
 tries=0
 while [ -n "$unsaved" ] && [ "$tries" -lt 30 ]; do
 	sleep 1
 	save
 	tries=$((tries + 1))
 done
-rm -f events
 trap '' TERM
 kill -TERM 0 # the timers
 
