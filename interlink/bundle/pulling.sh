@@ -7,7 +7,8 @@
 #   runtime program       what fetches and runs it
 #
 # and sources the runtime's own script after. Exit 0: the container can be launched. In any case image/NAME.result holds
-# "REASON<tab>MESSAGE", and behind another tab what became of the image if something else is wrong. Credentials are in pull/NAME/N, best first; `fetch`, the runtime's, pulls with one or without.
+# "REASON<tab>MESSAGE", and behind another tab what became of the image if something else is wrong. Credentials are in
+# pull/NAME/N, best first; `fetch`, the runtime's, pulls with one or without.
 set -u
 umask 077
 tab='	'
